@@ -1,0 +1,541 @@
+"""What can be said under a signature: in-toto Statement v1 and the five predicates we speak.
+
+    source      T source/v1           a publisher names its documents                  (a source key)
+    ingest      SLSA Provenance v1    how documents became chunks and vectors          (an ingest key)
+    review      in-toto SVR v0.2      what was found good about an ingest              (a screen or review key)
+    snapshot    T snapshot/v1         the root of everything that stands               (a seal key)
+    withdrawal  T withdrawal/v1       why something stopped standing, for readers      (a seal key)
+
+Each class writes one form only. A payload is accepted when the value read from it encodes back to the very
+same bytes, so unknown fields, other spellings, and parts that repeat each other but disagree are all refused
+by one comparison. Fields without a value are written as null: every statement of a kind has the same shape.
+
+Sources: in-toto Statement v1 and Simple Verification Result v0.2 (github.com/in-toto/attestation),
+SLSA Provenance v1 (slsa.dev/spec/v1.0/provenance). docs/formats.md documents the predicates under T.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from trustrag.errors import MalformedError
+from trustrag.provenance.canonical import Digest, Encodable, Fields, Json, encode, parse, rfc3339
+
+T: Final = "urn:trustrag:"
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+SOURCE_TYPE: Final = T + "source/v1"
+INGEST_TYPE: Final = "https://slsa.dev/provenance/v1"
+INGEST_BUILD_TYPE: Final = T + "ingest/v1"
+REVIEW_TYPE: Final = "https://in-toto.io/attestation/svr/v0.2"
+SNAPSHOT_TYPE: Final = T + "snapshot/v1"
+WITHDRAWAL_TYPE: Final = T + "withdrawal/v1"
+
+ACTIONS: Final = frozenset({"publish", "quarantine", "restore", "withdraw", "rollback", "renew"})
+MAX_DOC_ID_BYTES: Final = 1024
+MAX_NAME_BYTES: Final = 256
+MAX_REASON_BYTES: Final = 2048
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+_INVISIBLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def check_text(value: str, what: str, limit: int = MAX_NAME_BYTES) -> None:
+    """One line of text: NFC, no control or line-breaking characters, 1..limit bytes of UTF-8."""
+    if not 1 <= len(value) <= limit:
+        raise MalformedError(f"{what} must have 1 to {limit} bytes")
+    if value.isascii() and value.isprintable():
+        return
+    if any(unicodedata.category(character) in _INVISIBLE for character in value):
+        raise MalformedError(f"{what} holds a control character")
+    if len(value.encode()) > limit:
+        raise MalformedError(f"{what} must have 1 to {limit} bytes")
+    if not unicodedata.is_normalized("NFC", value):
+        raise MalformedError(f"{what} is not in Unicode normal form C")
+
+
+def check_segment(value: str, what: str) -> None:
+    """A name that becomes one segment of a scope path: text without a slash."""
+    check_text(value, what)
+    if "/" in value:
+        raise MalformedError(f"{what} must not hold a slash: scopes are split on it")
+
+
+def check_uri(value: str, what: str) -> None:
+    check_text(value, what)
+    if _URI.fullmatch(value) is None:
+        raise MalformedError(f"{what} must be a URI, as in-toto and SLSA ask")
+
+
+def check_integer(value: int, what: str, minimum: int = 0) -> None:
+    if value < minimum:
+        raise MalformedError(f"{what} must be at least {minimum}")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a statement holds. A passage proved for one context proves nothing in another."""
+
+    store: str
+    tenant: str
+    collection: str
+
+    def __post_init__(self) -> None:
+        check_segment(self.store, "store")
+        check_segment(self.tenant, "tenant")
+        check_segment(self.collection, "collection")
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {"store": self.store, "tenant": self.tenant, "collection": self.collection}
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Context":
+        return cls(fields.text("store"), fields.text("tenant"), fields.text("collection"))
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What a text was made from: a recording or a scan, by its digest, through a named tool."""
+
+    media: Digest
+    tool: str
+    c2pa: str | None = None
+
+    def __post_init__(self) -> None:
+        check_text(self.tool, "derivedFrom.tool")
+        if self.c2pa is not None:
+            check_text(self.c2pa, "derivedFrom.c2pa")
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentClaim:
+    """One publication of one name: these bytes are version `version` of `doc_id`.
+
+    `digest` is of the file's bytes, `previous` of the version before it, `metadata` of the canonical JSON
+    of the metadata that may be filtered on. `licence` is an SPDX expression.
+    """
+
+    doc_id: str
+    version: int
+    digest: Digest
+    previous: Digest | None
+    media_type: str
+    licence: str | None
+    metadata: Digest
+    derived_from: tuple[Derivation, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_text(self.doc_id, "docId", MAX_DOC_ID_BYTES)
+        check_integer(self.version, "version", 1)
+        check_text(self.media_type, "mediaType")
+        if self.licence is not None:
+            check_text(self.licence, "licence")
+        if self.version == 1 and self.previous is not None:
+            raise MalformedError(f"{self.doc_id}: version 1 has no previous version")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatement:
+    """A publisher names a batch of its documents; one signature covers them all."""
+
+    context: Context
+    documents: tuple[DocumentClaim, ...]
+    issued_at: int
+    expires: int | None
+
+    def __post_init__(self) -> None:
+        _check_batch(self.documents)
+        _check_lifetime(self.issued_at, self.expires)
+
+    def encode(self) -> bytes:
+        documents: list[Encodable] = [
+            {
+                "docId": claim.doc_id,
+                "version": claim.version,
+                "previous": _hex(claim.previous),
+                "mediaType": claim.media_type,
+                "licence": claim.licence,
+                "metadata": claim.metadata.hex,
+                "derivedFrom": [
+                    {"media": origin.media.hex, "tool": origin.tool, "c2pa": origin.c2pa}
+                    for origin in claim.derived_from
+                ],
+            }
+            for claim in self.documents
+        ]
+        predicate: dict[str, Encodable] = {
+            "context": self.context.to_json(),
+            "documents": documents,
+            "issuedAt": rfc3339(self.issued_at),
+            "expires": _when(self.expires),
+        }
+        subjects = [_resource(claim.doc_id, claim.digest) for claim in self.documents]
+        return _encode(SOURCE_TYPE, subjects, predicate)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedDocument:
+    """One document version as it was cut: `source` is the digest of the source envelope it came with."""
+
+    doc_id: str
+    version: int
+    document: Digest
+    source: Digest
+    chunk_root: Digest
+    chunk_count: int
+
+    def __post_init__(self) -> None:
+        check_text(self.doc_id, "docId", MAX_DOC_ID_BYTES)
+        check_integer(self.version, "version", 1)
+        check_integer(self.chunk_count, "chunkCount", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunker:
+    """How documents were cut: `size` and `overlap` in characters."""
+
+    name: str
+    size: int
+    overlap: int
+    version: str
+
+    def __post_init__(self) -> None:
+        check_text(self.name, "chunker.name")
+        check_integer(self.size, "chunker.size", 1)
+        check_integer(self.overlap, "chunker.overlap")
+        check_text(self.version, "chunker.version")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderId:
+    """Which model made the vectors: `digest` is of its weights."""
+
+    name: str
+    dimension: int
+    digest: Digest
+
+    def __post_init__(self) -> None:
+        check_text(self.name, "embedder.name")
+        check_integer(self.dimension, "embedder.dimension", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestStatement:
+    """How documents became chunks and vectors: SLSA Provenance v1. `tool` is a URI (its `builder.id`)."""
+
+    context: Context
+    documents: tuple[IngestedDocument, ...]
+    chunker: Chunker
+    embedder: EmbedderId
+    tool: str
+    finished_at: int
+
+    def __post_init__(self) -> None:
+        _check_batch(self.documents)
+        check_uri(self.tool, "builder.id")
+
+    def encode(self) -> bytes:
+        chunker, embedder = self.chunker, self.embedder
+        documents: list[Encodable] = [
+            {
+                "docId": item.doc_id,
+                "version": item.version,
+                "source": item.source.hex,
+                "chunkCount": item.chunk_count,
+            }
+            for item in self.documents
+        ]
+        model = _resource(embedder.name, embedder.digest)
+        dependencies: list[Encodable] = [_resource(item.doc_id, item.document) for item in self.documents]
+        sources = sorted({item.source for item in self.documents})
+        dependencies += [_resource("source", source) for source in sources]
+        parameters: dict[str, Encodable] = {
+            "context": self.context.to_json(),
+            "documents": documents,
+            "chunker": {
+                "name": chunker.name,
+                "size": chunker.size,
+                "overlap": chunker.overlap,
+                "version": chunker.version,
+            },
+            "embedder": {"name": embedder.name, "dimension": embedder.dimension},
+        }
+        predicate: dict[str, Encodable] = {
+            "buildDefinition": {
+                "buildType": INGEST_BUILD_TYPE,
+                "externalParameters": parameters,
+                "resolvedDependencies": [*dependencies, model],
+            },
+            "runDetails": {
+                "builder": {"id": self.tool},
+                "metadata": {"finishedOn": rfc3339(self.finished_at)},
+            },
+        }
+        subjects = [_resource(item.doc_id, item.chunk_root) for item in self.documents]
+        return _encode(INGEST_TYPE, subjects, predicate)
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewStatement:
+    """An ingest was looked at: `subject` is the digest of the ingest statement's payload bytes.
+
+    `verifier` is a URI. `policies` are the digests of the rules it applied, where it can name them.
+    """
+
+    subject: Digest
+    verifier: str
+    properties: tuple[str, ...]
+    created_at: int
+    policies: tuple[Digest, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_uri(self.verifier, "verifier.id")
+        if not self.properties:
+            raise MalformedError("a review that found nothing good approves nothing: properties is empty")
+        for name in self.properties:
+            check_text(name, "properties")
+
+    def encode(self) -> bytes:
+        predicate: dict[str, Encodable] = {
+            "verifier": {
+                "id": self.verifier,
+                "policies": [{"digest": {"sha256": policy.hex}} for policy in self.policies],
+            },
+            "timeCreated": rfc3339(self.created_at),
+            "properties": list(self.properties),
+        }
+        return _encode(REVIEW_TYPE, [_resource("ingest", self.subject)], predicate)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotStatement:
+    """Everything that stands, as one root.
+
+    `log_size` is the size of the log before this statement was appended, and so its own log index.
+    `previous` is the root of the snapshot before it; only version 1 has none.
+    """
+
+    context: Context
+    root: Digest
+    version: int
+    previous: Digest | None
+    log_size: int
+    action: str
+    reason: str | None
+    issued_at: int
+    expires: int
+
+    def __post_init__(self) -> None:
+        check_integer(self.version, "version", 1)
+        check_integer(self.log_size, "logSize")
+        if (self.version == 1) != (self.previous is None):
+            raise MalformedError("the first snapshot has no previous root, and every other has one")
+        if self.action not in ACTIONS:
+            raise MalformedError(f"action must be one of {', '.join(sorted(ACTIONS))}")
+        if self.reason is not None:
+            check_text(self.reason, "reason", MAX_REASON_BYTES)
+        _check_lifetime(self.issued_at, self.expires)
+
+    def encode(self) -> bytes:
+        predicate: dict[str, Encodable] = {
+            "context": self.context.to_json(),
+            "version": self.version,
+            "previous": _hex(self.previous),
+            "logSize": self.log_size,
+            "action": self.action,
+            "reason": self.reason,
+            "issuedAt": rfc3339(self.issued_at),
+            "expires": rfc3339(self.expires),
+        }
+        return _encode(SNAPSHOT_TYPE, [_resource("standing", self.root)], predicate)
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalStatement:
+    """Why a document, or all of a source, stopped standing. It tells readers; deleting it changes nothing."""
+
+    context: Context
+    doc_id: str | None
+    source: str | None
+    reason: str
+    issued_at: int
+
+    def __post_init__(self) -> None:
+        if (self.doc_id is None) == (self.source is None):
+            raise MalformedError("a withdrawal names a document or a source, and not both")
+        check_text(self._name, "docId or source", MAX_DOC_ID_BYTES)
+        check_text(self.reason, "reason", MAX_REASON_BYTES)
+
+    @property
+    def _name(self) -> str:
+        return self.doc_id or self.source or ""
+
+    def encode(self) -> bytes:
+        predicate: dict[str, Encodable] = {
+            "context": self.context.to_json(),
+            "docId": self.doc_id,
+            "source": self.source,
+            "reason": self.reason,
+            "issuedAt": rfc3339(self.issued_at),
+        }
+        # in-toto wants a digest for every subject; what is withdrawn is the name, so the name is digested.
+        return _encode(WITHDRAWAL_TYPE, [_resource(self._name, Digest.of(self._name.encode()))], predicate)
+
+
+Statement: TypeAlias = (
+    SourceStatement | IngestStatement | ReviewStatement | SnapshotStatement | WithdrawalStatement
+)
+
+
+def parse_statement(payload: bytes) -> Statement:
+    """Reads an envelope's payload. Raises MalformedError, and nothing else, on what we would not write."""
+    fields = Fields(parse(payload), "statement")
+    fields.literal("_type", STATEMENT_TYPE)
+    kind = fields.text("predicateType")
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise MalformedError(f"statement.predicateType {kind!r} is not one we know")
+    statement = reader(fields.objects("subject", minimum=1), fields.fields("predicate"))
+    # Whatever was not read, or says twice what must be one, makes the bytes differ.
+    if statement.encode() != payload:
+        raise MalformedError("the statement has unknown fields, contradicts itself, or is not canonical")
+    return statement
+
+
+def _read_source(subjects: list[Fields], predicate: Fields) -> SourceStatement:
+    claims = [
+        DocumentClaim(
+            doc_id=item.text("docId"),
+            version=item.integer("version", minimum=1),
+            digest=subject.fields("digest").digest("sha256"),
+            previous=item.nullable("previous", item.digest),
+            media_type=item.text("mediaType"),
+            licence=item.nullable("licence", item.text),
+            metadata=item.digest("metadata"),
+            derived_from=tuple(
+                Derivation(origin.digest("media"), origin.text("tool"), origin.nullable("c2pa", origin.text))
+                for origin in item.objects("derivedFrom")
+            ),
+        )
+        for subject, item in zip(subjects, predicate.objects("documents"), strict=False)
+    ]
+    return SourceStatement(
+        context=Context.from_fields(predicate.fields("context")),
+        documents=tuple(claims),
+        issued_at=predicate.time("issuedAt"),
+        expires=predicate.nullable("expires", predicate.time),
+    )
+
+
+def _read_ingest(subjects: list[Fields], predicate: Fields) -> IngestStatement:
+    definition = predicate.fields("buildDefinition")
+    definition.literal("buildType", INGEST_BUILD_TYPE)
+    parameters = definition.fields("externalParameters")
+    items = parameters.objects("documents")
+    dependencies = definition.objects("resolvedDependencies", minimum=1)
+    run = predicate.fields("runDetails")
+    documents = [
+        IngestedDocument(
+            doc_id=item.text("docId"),
+            version=item.integer("version", minimum=1),
+            document=document.fields("digest").digest("sha256"),
+            source=item.digest("source"),
+            chunk_root=subject.fields("digest").digest("sha256"),
+            chunk_count=item.integer("chunkCount", minimum=1),
+        )
+        for subject, item, document in zip(subjects, items, dependencies, strict=False)
+    ]
+    chunker, embedder = parameters.fields("chunker"), parameters.fields("embedder")
+    return IngestStatement(
+        context=Context.from_fields(parameters.fields("context")),
+        documents=tuple(documents),
+        chunker=Chunker(
+            chunker.text("name"), chunker.integer("size"), chunker.integer("overlap"), chunker.text("version")
+        ),
+        embedder=EmbedderId(
+            embedder.text("name"),
+            embedder.integer("dimension"),
+            dependencies[-1].fields("digest").digest("sha256"),
+        ),
+        tool=run.fields("builder").text("id"),
+        finished_at=run.fields("metadata").time("finishedOn"),
+    )
+
+
+def _read_review(subjects: list[Fields], predicate: Fields) -> ReviewStatement:
+    verifier = predicate.fields("verifier")
+    return ReviewStatement(
+        subject=subjects[0].fields("digest").digest("sha256"),
+        verifier=verifier.text("id"),
+        properties=tuple(_text(item) for item in predicate.items("properties")),
+        created_at=predicate.time("timeCreated"),
+        policies=tuple(policy.fields("digest").digest("sha256") for policy in verifier.objects("policies")),
+    )
+
+
+def _read_snapshot(subjects: list[Fields], predicate: Fields) -> SnapshotStatement:
+    return SnapshotStatement(
+        context=Context.from_fields(predicate.fields("context")),
+        root=subjects[0].fields("digest").digest("sha256"),
+        version=predicate.integer("version", minimum=1),
+        previous=predicate.nullable("previous", predicate.digest),
+        log_size=predicate.integer("logSize"),
+        action=predicate.text("action"),
+        reason=predicate.nullable("reason", lambda name: predicate.text(name, max_bytes=MAX_REASON_BYTES)),
+        issued_at=predicate.time("issuedAt"),
+        expires=predicate.time("expires"),
+    )
+
+
+def _read_withdrawal(subjects: list[Fields], predicate: Fields) -> WithdrawalStatement:
+    return WithdrawalStatement(
+        context=Context.from_fields(predicate.fields("context")),
+        doc_id=predicate.nullable("docId", predicate.text),
+        source=predicate.nullable("source", predicate.text),
+        reason=predicate.text("reason", max_bytes=MAX_REASON_BYTES),
+        issued_at=predicate.time("issuedAt"),
+    )
+
+
+_READERS: Final[Mapping[str, Callable[[list[Fields], Fields], Statement]]] = {
+    SOURCE_TYPE: _read_source,
+    INGEST_TYPE: _read_ingest,
+    REVIEW_TYPE: _read_review,
+    SNAPSHOT_TYPE: _read_snapshot,
+    WITHDRAWAL_TYPE: _read_withdrawal,
+}
+
+
+def _encode(kind: str, subjects: Sequence[Encodable], predicate: Encodable) -> bytes:
+    statement = {"_type": STATEMENT_TYPE, "subject": subjects, "predicateType": kind, "predicate": predicate}
+    return encode(statement)
+
+
+def _resource(name: str, digest: Digest) -> dict[str, Encodable]:
+    return {"name": name, "digest": {"sha256": digest.hex}}
+
+
+def _hex(digest: Digest | None) -> str | None:
+    return None if digest is None else digest.hex
+
+
+def _when(seconds: int | None) -> str | None:
+    return None if seconds is None else rfc3339(seconds)
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise MalformedError("statement.predicate.properties holds something that is not a string")
+    return value
+
+
+def _check_batch(documents: Sequence[DocumentClaim] | Sequence[IngestedDocument]) -> None:
+    if not documents:
+        raise MalformedError("the statement names no document")
+    if len({item.doc_id for item in documents}) != len(documents):
+        raise MalformedError("the statement names one document twice")
+
+
+def _check_lifetime(issued_at: int, expires: int | None) -> None:
+    if expires is not None and expires <= issued_at:
+        raise MalformedError("the statement expires before it is issued")
