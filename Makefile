@@ -1,0 +1,53 @@
+# One word per need. Everything runs in .venv, which these targets make for themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export HF_HUB_OFFLINE ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test coverage lint format bench interop clean
+
+help:  ## say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## make .venv and install the project into it
+
+# Keyed to pyproject.toml: changed requirements are installed, an unchanged file costs nothing.
+# torch goes first and alone, so that a build chosen by the machine's pip settings is not replaced later.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "trustrag needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing into $(VENV) (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet 'torch==2.13.*'
+	@$(BIN)/python -m pip install --quiet -e '.[mcp,dev]'
+	@touch $@
+
+demo: $(STAMP)  ## sign the documentation of installed packages, search it, then attack it
+	@$(BIN)/python -m tests.demo
+
+test: $(STAMP)  ## the whole test suite
+	@$(BIN)/python -m pytest -q
+
+coverage: $(STAMP)  ## the trusted core's tests, which must reach every branch of it
+	@$(BIN)/python -m pytest -q tests/provenance --cov=trustrag.provenance --cov-branch --cov-fail-under=100
+
+lint: $(STAMP)  ## formatting, lint and types
+	@$(BIN)/ruff format --check --quiet trustrag tests || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet trustrag tests
+	@$(BIN)/mypy --no-error-summary
+
+format: $(STAMP)  ## rewrite the sources as the linter wants them
+	@$(BIN)/ruff check --quiet --fix trustrag tests
+	@$(BIN)/ruff format --quiet trustrag tests
+
+bench: $(STAMP)  ## the numbers in docs/benchmarks.md, measured here
+	@$(BIN)/python -m tests.bench
+
+interop: $(STAMP)  ## tools that we did not write accept our bytes and refuse bent ones
+	@$(BIN)/python -m tests.interop
+
+clean:  ## remove .venv and every cache
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov node_modules

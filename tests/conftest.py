@@ -1,0 +1,23 @@
+"""What every test may count on: no network, and a home folder of its own.
+
+Set before anything is imported, because libraries read these variables once, at import.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """TRUSTRAG_HOME, fresh for each test: no test may read or write the keys of the person running it."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("TRUSTRAG_HOME", str(folder))
+    monkeypatch.delenv("TRUSTRAG_WORKSPACE", raising=False)
+    monkeypatch.delenv("TRUSTRAG_PASSPHRASE_FILE", raising=False)
+    return folder

@@ -1,0 +1,146 @@
+"""A module imports only from lower rows. The table is data; type-only imports count as imports."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "trustrag"
+
+# room -> the rooms it may import. Everyone may import errors; no room of a row names another of its row.
+ROWS: list[dict[str, set[str]]] = [
+    {"errors": set()},
+    {"provenance": set(), "index": set(), "consistency": set()},
+    {"ledger": {"provenance"}, "trustroot": {"provenance"}, "keyring": {"provenance"}},
+    {
+        "ingest": {"ledger", "provenance", "consistency"},
+        "retrieval": {"ledger", "provenance", "consistency", "index"},
+        "monitor": {"ledger", "provenance", "consistency"},
+    },
+    {
+        "workspace": {
+            *("provenance", "index", "consistency", "ledger", "trustroot", "keyring"),
+            *("ingest", "retrieval", "monitor"),
+        }
+    },
+    {
+        "redteam": {"workspace", "provenance", "retrieval"},
+        "service": {"workspace"},
+        "langchain": {"workspace", "retrieval"},
+    },
+    {"cli": {"workspace", "redteam", "service", "langchain"}},
+]
+MAY_IMPORT = {room: allowed | {"errors"} for row in ROWS for room, allowed in row.items()}
+ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
+
+# Modules that are one room with another: trustroot opens python-tuf through its private half.
+SAME_ROOM = {"_tuf": "trustroot"}
+
+# What comes from outside, where only some rooms may have it: module -> files (relative to the package).
+ONLY_IN = {
+    "langchain_core": {"langchain.py"},
+    "langchain_text_splitters": {"ingest/chunking.py"},
+    "tuf": {"_tuf.py"},
+    "securesystemslib": {"_tuf.py"},
+    "faiss": {"index/faiss.py"},
+    "sentence_transformers": {"index/embedding.py"},
+    "typer": {"cli.py"},
+    "mcp": {"service/mcp.py"},
+    "pickle": set(),
+    "marshal": set(),
+    "shelve": set(),
+    "dill": set(),
+}
+CORE_MAY_IMPORT = {"nacl", "rfc8785", "trustrag"}
+# The trusted core decides about bytes: it opens no file, reads no clock, starts nothing.
+CORE_MAY_NOT = {
+    *("os", "io", "pathlib", "tempfile", "shutil", "sqlite3", "socket", "subprocess", "threading", "time"),
+    *("random", "logging", "urllib", "http", "asyncio", "multiprocessing", "ctypes", "importlib"),
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: str) -> str:
+    """The room of `trustrag.a.b`: a, or the room that shares a's door."""
+    first = module.split(".")[1]
+    return SAME_ROOM.get(first, first)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """(line, absolute module) for each import anywhere in the file, also inside functions."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            base = node.module or ""
+            # `from trustrag import ledger` names the room in the alias
+            found += [(node.lineno, f"{base}.{a.name}" if base == "trustrag" else base) for a in node.names]
+    return found
+
+
+def test_the_table_is_ordered() -> None:
+    for room, allowed in MAY_IMPORT.items():
+        assert all(ROW_OF[other] < ROW_OF[room] for other in allowed - {room}), room
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_module_imports_only_from_lower_rows(path: Path) -> None:
+    module = module_name(path)
+    if module == "trustrag":
+        return  # the face re-exports; what it loads is test_public_api's business
+    room = room_of(module)
+    assert room in MAY_IMPORT, f"{room} is in no row of the table"
+    wrong = [
+        f"{path}:{line}: {room} may not import {target}"
+        for line, target in imports(path)
+        if target.startswith("trustrag.") and room_of(target) not in MAY_IMPORT[room] | {room}
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_outside_libraries_stay_in_their_rooms(path: Path) -> None:
+    here = path.relative_to(PACKAGE).as_posix()
+    wrong = [
+        f"{path}:{line}: {target} belongs in {sorted(ONLY_IN[target.split('.')[0]]) or 'no file'}"
+        for line, target in imports(path)
+        if here not in ONLY_IN.get(target.split(".")[0], {here})
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "provenance").glob("*.py")), ids=module_name)
+def test_the_trusted_core_needs_little(path: Path) -> None:
+    for line, target in imports(path):
+        name = target.split(".")[0]
+        assert name in sys.stdlib_module_names | CORE_MAY_IMPORT, f"{path}:{line}: {target}"
+        assert name not in CORE_MAY_NOT, f"{path}:{line}: the core does not import {target}"
+
+
+def test_no_modules_of_one_room_import_each_other_in_a_circle() -> None:
+    names = {module_name(path) for path in MODULES}
+    graph = {
+        module_name(path): {target for _, target in imports(path) if target in names}
+        for path in MODULES
+        if path != PACKAGE / "__init__.py"
+    }
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail[trail.index(module) :], module))
+        if module not in done:
+            for target in sorted(graph.get(module, ())):
+                visit(target, (*trail, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
