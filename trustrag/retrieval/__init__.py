@@ -1,0 +1,1 @@
+"""The way out: the gate, then ranking by independent support, then grounded answers."""
