@@ -8,6 +8,7 @@ since only the digest of its bytes is signed; it has its own pair of functions.
 import json
 import math
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +19,9 @@ import rfc8785
 
 from trustrag.errors import MalformedError
 
-Json: TypeAlias = None | bool | int | str | list["Json"] | dict[str, "Json"]
-Encodable: TypeAlias = None | bool | int | str | Sequence["Encodable"] | Mapping[str, "Encodable"]
-Metadata: TypeAlias = None | bool | int | float | str | Sequence["Metadata"] | Mapping[str, "Metadata"]
+Json: TypeAlias = bool | int | str | list["Json"] | dict[str, "Json"] | None
+Encodable: TypeAlias = bool | int | str | Sequence["Encodable"] | Mapping[str, "Encodable"] | None
+Metadata: TypeAlias = bool | int | float | str | Sequence["Metadata"] | Mapping[str, "Metadata"] | None
 
 MAX_INTEGER = 2**53 - 1
 MAX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second RFC 3339 can write
@@ -28,7 +29,6 @@ MAX_DEPTH = 32
 MAX_BYTES = 1 << 20
 
 _T = TypeVar("_T")
-_CONTAINER = (dict, list)
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 
 
@@ -70,6 +70,18 @@ def bytes_from_hex(text: str, length: int) -> bytes:
     # fromhex skips spaces and takes capitals: one value would have many spellings.
     if len(data) != length or data.hex() != text:
         raise MalformedError(f"not {length} bytes in lowercase hex")
+    return data
+
+
+def bytes_from_base64(text: str) -> bytes:
+    """Bytes from standard, padded base64 in its one canonical spelling (RFC 4648, 3.5); else MalformedError."""
+    try:
+        data = b64decode(text, validate=True)
+    except ValueError:
+        raise MalformedError("not base64") from None
+    # b64decode ignores the spare bits of the last digit: one value would have many spellings.
+    if b64encode(data).decode() != text:
+        raise MalformedError("not canonical base64")
     return data
 
 
@@ -271,7 +283,7 @@ def _number(digits: str) -> float:
     return value
 
 
-def _integer_or_number(digits: str) -> int | float:
+def _any_integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= 16 and abs(int(digits)) <= MAX_INTEGER else _number(digits)
 
 
@@ -287,7 +299,7 @@ _STRICT = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_integer, parse_float=_refuse_float, parse_constant=_refuse_constant
 )
 _WITH_FLOATS = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=_integer_or_number, parse_float=_number, parse_constant=_refuse_constant
+    object_pairs_hook=_unique, parse_int=_any_integer, parse_float=_number, parse_constant=_refuse_constant
 )
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
 
@@ -308,10 +320,10 @@ def _load(decoder: json.JSONDecoder, data: bytes, max_bytes: int, max_depth: int
 
 
 def _require_depth(value: object, max_depth: int) -> None:
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(max_depth):
-        inner = [node.values() if isinstance(node, dict) else node for node in level if isinstance(node, _CONTAINER)]
-        level = [child for children in inner for child in children if isinstance(child, _CONTAINER)]
+        inside = [node.values() if isinstance(node, dict) else node for node in level]
+        level = [child for children in inside for child in children if isinstance(child, dict | list)]
         if not level:
             return
     raise MalformedError(f"JSON is nested deeper than {max_depth}")
@@ -343,7 +355,7 @@ def _dump(value: object) -> bytes:
     """RFC 8785 by the C encoder of the standard library, for values already known to hold no float.
 
     Its strings and integers are those of RFC 8785. Its keys are in code point order and RFC 8785 wants UTF-16
-    order (3.2.3): they can differ only where a character lies beyond the basic plane, and that is left to rfc8785.
+    order (3.2.3): they differ only where a character lies beyond the basic plane, and that is left to rfc8785.
     """
     text = _ENCODER.encode(value)
     if not text.isascii() and _BEYOND_BMP.search(text):

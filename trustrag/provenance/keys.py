@@ -4,8 +4,7 @@ A public key is checked to be an honest point when it is made, so no later code 
 appears in a repr, an error or a pickle; that is care, not a wall against code in the same process.
 """
 
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
+from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NoReturn, Protocol, Self
@@ -16,7 +15,7 @@ from nacl.exceptions import RuntimeError as SodiumError
 from nacl.utils import random
 
 from trustrag.errors import ConfigError, MalformedError, SignatureError
-from trustrag.provenance.canonical import Fields, bytes_from_hex, encode, parse_canonical
+from trustrag.provenance.canonical import Fields, bytes_from_base64, bytes_from_hex, encode, parse_canonical
 
 KEY_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
@@ -27,17 +26,6 @@ MAX_OPERATIONS: Final = 16
 MAX_MEMORY: Final = 1 << 30
 MIN_MEMORY: Final = 8192
 _NONCE_SIZE: Final = bindings.crypto_secretbox_NONCEBYTES
-
-
-def base64_bytes(text: str) -> bytes:
-    """Bytes from standard, padded base64 in its one canonical spelling (RFC 4648, 3.5); else MalformedError."""
-    try:
-        data = b64decode(text, validate=True)
-    except (Base64Error, ValueError):
-        raise MalformedError("not base64") from None
-    if b64encode(data).decode() != text:
-        raise MalformedError("not canonical base64")
-    return data
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -198,7 +186,7 @@ class KeyLock(_Secret):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class KeyFile:
+class KeyFile(_Secret):
     """A private key as a file holds it: canonical JSON, with the seed in a secretbox unless `derivation` is None.
 
     `public_key` is readable without the passphrase, and checked against the seed when the file is opened.
@@ -233,7 +221,7 @@ class KeyFile:
     def encode(self) -> bytes:
         """The bytes of the file."""
         how = self.derivation
-        encryption = how and {
+        encryption = None if how is None else {
             "kdf": "argon2id",
             "memory": how.memory,
             "operations": how.operations,
@@ -255,9 +243,9 @@ class KeyFile:
         fields.literal("format", KEY_FILE_FORMAT)
         public_key = PublicKey.parse(fields.text("publicKey"))
         encryption = fields.nullable("encryption", fields.fields)
-        seed = base64_bytes(fields.text("seed"))
+        seed = bytes_from_base64(fields.text("seed"))
         fields.close()
-        return cls(public_key, encryption and _read_derivation(encryption), seed)
+        return cls(public_key, _read_derivation(encryption) if encryption else None, seed)
 
     def _unboxed(self, lock: KeyLock | None) -> bytes:
         if self.derivation is None:
@@ -289,6 +277,6 @@ def _read_derivation(fields: Fields) -> Derivation:
     fields.literal("kdf", "argon2id")
     operations = fields.integer("operations", minimum=1, maximum=MAX_OPERATIONS)
     memory = fields.integer("memory", minimum=MIN_MEMORY, maximum=MAX_MEMORY)
-    salt = base64_bytes(fields.text("salt"))
+    salt = bytes_from_base64(fields.text("salt"))
     fields.close()
     return Derivation(salt, operations, memory)
