@@ -1,0 +1,248 @@
+"""From a file's bytes to its text: one small reader per media type.
+
+Every reader is bounded, takes bytes and returns an `Extract`; it raises `Unreadable` with one line that
+says what is wrong and what to do, and imports its library only when a file of its type arrives.
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from docx.document import Document as DocxDocument
+    from docx.table import Table
+    from docx.text.paragraph import Paragraph
+    from lxml.html import HtmlElement  # type: ignore[import-untyped]  # it ships no types
+
+TEXT_LIMIT = 16_000_000
+"""Most characters of text one file may give: some 20,000 passages."""
+
+_DOCX_UNPACKED_LIMIT = 128 * 1024 * 1024
+_DOCX_PARTS_LIMIT = 4096
+_PDF_PAGES_LIMIT = 5000
+_PDF_SECONDS_LIMIT = 120.0
+_HTML_DEPTH_LIMIT = 200
+_TITLE_LIMIT = 300
+
+
+class Unreadable(Exception):
+    """This file cannot be taken in; the message is the one line to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What a reader made of a file: its text, and its title if it carries one."""
+
+    text: str
+    title: str = ""
+
+
+def decode(data: bytes) -> str:
+    """Decode UTF-8 (with or without a byte order mark) and turn every line end into a newline."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Unreadable("UTF-16, not UTF-8; convert it")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"not UTF-8 at byte {error.start}; convert it") from error
+    nul = text.find("\0")
+    if nul >= 0:
+        raise Unreadable(f"a NUL at character {nul}: binary, or UTF-16 without its mark; no text file")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def one_line(text: str) -> str:
+    """Fold text into one line of at most 300 characters, for titles and reasons."""
+    printable = "".join(c if c.isprintable() else " " for c in text[: 4 * _TITLE_LIMIT])
+    return " ".join(printable.split())[:_TITLE_LIMIT]
+
+
+def read_text(data: bytes) -> Extract:
+    """Plain text, as it is."""
+    return Extract(decode(data))
+
+
+def read_markdown(data: bytes) -> Extract:
+    """Markdown, as it is; its title is its first top heading."""
+    text = decode(data)
+    heading = re.search(r"^# +(.+?)[ #]*$", text, re.MULTILINE)
+    return Extract(text, one_line(heading[1]) if heading else "")
+
+
+def read_html(data: bytes) -> Extract:
+    """The main content of a page, by trafilatura; where it finds none, all text but scripts and styles."""
+    import lxml.html  # type: ignore[import-untyped]  # it ships no types
+    from trafilatura import extract
+
+    page = decode(data)
+    if not page.strip():
+        raise Unreadable("no text in it")
+    _check_depth(page)
+    # The page is UTF-8; told so, the parser does not follow another claim of the page's own.
+    tree = lxml.html.fromstring(page.encode(), parser=lxml.html.HTMLParser(encoding="utf-8"))
+    title = one_line(tree.findtext(".//title") or "")
+    text = extract(page, output_format="markdown", include_comments=False, include_tables=True) or ""
+    return Extract(text if text.strip() else _all_text(tree), title)
+
+
+def _check_depth(page: str) -> None:
+    """Refuse a page nested past what any author writes: parsers and extractors walk trees recursively."""
+    void = {
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+    }
+    # These close themselves when the next one opens, so a long list without end tags is not a deep one.
+    implied = {"p", "li", "dt", "dd", "tr", "td", "th", "option", "thead", "tbody", "tfoot", "rt", "rp"}
+    depth = 0
+    for match in re.finditer(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)", page):
+        if match[2].lower() in void | implied:
+            continue
+        depth = max(0, depth - 1) if match[1] else depth + 1
+        if depth > _HTML_DEPTH_LIMIT:
+            raise Unreadable(
+                f"elements nested more than {_HTML_DEPTH_LIMIT} deep at character {match.start()}"
+            )
+
+
+def _all_text(tree: "HtmlElement") -> str:
+    from lxml_html_clean import Cleaner
+
+    cleaned = Cleaner(style=True, inline_style=False, safe_attrs_only=False, page_structure=False).clean_html(
+        tree
+    )
+    lines = (" ".join(part.split()) for part in cleaned.itertext())
+    return "\n".join(line for line in lines if line)
+
+
+def read_pdf(data: bytes) -> Extract:
+    """The text layer of a PDF, page by page."""
+    from pypdf import PdfReader
+
+    reader = PdfReader(io.BytesIO(data))
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise Unreadable("encrypted with a password; decrypt it")
+    if len(reader.pages) > _PDF_PAGES_LIMIT:
+        raise Unreadable(f"{len(reader.pages)} pages; the limit is {_PDF_PAGES_LIMIT}; split it")
+    pages: list[str] = []
+    length, deadline = 0, monotonic() + _PDF_SECONDS_LIMIT
+    for page in reader.pages:
+        pages.append(page.extract_text())
+        length += len(pages[-1])
+        if length > TEXT_LIMIT or monotonic() > deadline:
+            raise Unreadable(
+                f"its first {len(pages)} pages already pass the limits on text or time; split it"
+            )
+    title = (reader.metadata.title if reader.metadata else None) or ""
+    return Extract("\n\n".join(pages).replace("\0", ""), one_line(str(title)))
+
+
+def read_docx(data: bytes) -> Extract:
+    """Paragraphs and tables of a Word document, in order; headings become Markdown headings."""
+    _check_archive(data)
+    from docx import Document
+
+    document = Document(io.BytesIO(data))
+    return Extract("\n\n".join(_docx_blocks(document)), one_line(document.core_properties.title or ""))
+
+
+def _check_archive(data: bytes) -> None:
+    """Add up what a zip says it unpacks to before anything is unpacked.
+
+    The standard library reads no further than the size an entry declares, so the sum is a true bound.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > _DOCX_UNPACKED_LIMIT or len(entries) > _DOCX_PARTS_LIMIT:
+        raise Unreadable(
+            f"unpacks to {unpacked:,} bytes in {len(entries)} parts; "
+            f"the limits are {_DOCX_UNPACKED_LIMIT:,} and {_DOCX_PARTS_LIMIT}"
+        )
+
+
+def _docx_blocks(document: "DocxDocument") -> Iterator[str]:
+    from docx.text.paragraph import Paragraph
+
+    for block in document.iter_inner_content():
+        text = _docx_paragraph(block) if isinstance(block, Paragraph) else _docx_table(block)
+        if text.strip():
+            yield text
+
+
+def _docx_paragraph(paragraph: "Paragraph") -> str:
+    style = paragraph.style.name if paragraph.style is not None else None
+    heading = re.fullmatch(r"Heading ([1-6])", style or "")
+    return f"{'#' * int(heading[1])} {paragraph.text}" if heading else paragraph.text
+
+
+def _docx_table(table: "Table") -> str:
+    rows = ((" ".join(cell.text.split()) for cell in row.cells) for row in table.rows)
+    return "\n".join(" | ".join(row) for row in rows)
+
+
+def read_csv(data: bytes) -> Extract:
+    """A table as prose: for each row one `column: value` line a cell, a blank line between rows."""
+    text = decode(data)
+    head = text.split("\n", 1)[0]
+    delimiter = max((",", ";", "\t"), key=head.count)
+    blocks: list[str] = []
+    length = 0
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    names = [name.strip() for name in next(rows, [])]
+    for row in rows:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) > len(names):
+            raise Unreadable(f"line {rows.line_num} has {len(row)} cells, its header {len(names)}")
+        cells = ((name, cell.strip()) for name, cell in zip(names, row, strict=False))
+        blocks.append("\n".join(f"{name}: {cell}" for name, cell in cells if cell))
+        length += len(blocks[-1])
+        # A long header is repeated on every row, so a small file can ask for a large text.
+        if length > TEXT_LIMIT:
+            raise Unreadable(f"gives more than {TEXT_LIMIT:,} characters of text; split it")
+    return Extract("\n\n".join(blocks))
+
+
+READERS: dict[str, Callable[[bytes], Extract]] = {
+    "text/plain": read_text,
+    "text/markdown": read_markdown,
+    "text/html": read_html,
+    "application/pdf": read_pdf,
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": read_docx,
+    "text/csv": read_csv,
+}
+
+
+def extract(data: bytes, media_type: str) -> Extract:
+    """Read bytes of one of the media types in `READERS`.
+
+    This is the border where parsers of other people's making meet hostile files: whatever they raise
+    becomes `Unreadable`, its cause chained.
+    """
+    try:
+        result = READERS[media_type](data)
+    except Unreadable:
+        raise
+    except Exception as error:
+        raise Unreadable(one_line(f"damaged or malformed ({type(error).__name__}: {error})")) from error
+    if not result.text.strip():
+        raise Unreadable("no text in it" + (" (scanned pages? run OCR first)" if "pdf" in media_type else ""))
+    if len(result.text) > TEXT_LIMIT:
+        raise Unreadable(f"{len(result.text):,} characters of text; the limit is {TEXT_LIMIT:,}; split it")
+    return result
