@@ -1,8 +1,8 @@
 """Strict JSON in, RFC 8785 out, and SHA-256 digests.
 
 What is signed is made of strings, integers, booleans, null, arrays and objects. Floats are refused: two
-languages print them differently, and nothing that we sign needs one. Document metadata may hold floats,
-since only the digest of its bytes is signed; it has its own pair of functions.
+languages print them differently, and nothing that we sign needs one. Document metadata may hold floats, since
+only the digest of its bytes is signed; it has its own pair of functions. All raise MalformedError only.
 """
 
 import json
@@ -29,6 +29,7 @@ MAX_DEPTH = 32
 MAX_BYTES = 1 << 20
 
 _T = TypeVar("_T")
+_SIGNED = (str, bool, int, type(None))
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 
 
@@ -49,7 +50,7 @@ class Digest:
 
     @classmethod
     def from_hex(cls, text: str) -> Self:
-        """Reads 64 lowercase hex digits; raises MalformedError on any other spelling."""
+        """Reads 64 lowercase hex digits."""
         return cls(bytes_from_hex(text, 32))
 
     @property
@@ -62,7 +63,7 @@ class Digest:
 
 
 def bytes_from_hex(text: str, length: int) -> bytes:
-    """Exactly `length` bytes from lowercase hex; raises MalformedError on any other spelling."""
+    """Exactly `length` bytes from lowercase hex."""
     try:
         data = bytes.fromhex(text)
     except ValueError:
@@ -74,7 +75,7 @@ def bytes_from_hex(text: str, length: int) -> bytes:
 
 
 def bytes_from_base64(text: str) -> bytes:
-    """Bytes from standard, padded base64 in its one canonical spelling (RFC 4648, 3.5); else MalformedError."""
+    """Bytes from standard, padded base64 in its one canonical spelling (RFC 4648, 3.5)."""
     try:
         data = b64decode(text, validate=True)
     except ValueError:
@@ -85,28 +86,36 @@ def bytes_from_base64(text: str) -> bytes:
     return data
 
 
+def utf8(text: str) -> bytes:
+    """The text in UTF-8; refuses half a surrogate pair, which is no character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise MalformedError("half a surrogate pair is no character") from None
+
+
 def encode(value: Encodable) -> bytes:
     """The RFC 8785 form of a value without floats.
 
-    Raises MalformedError on floats, integers beyond 2^53-1, lone surrogates, keys that are not strings, other
-    types, and nesting deeper than MAX_DEPTH.
+    Refuses floats, integers beyond 2^53-1, lone surrogates, keys that are not strings, other types, and
+    nesting deeper than MAX_DEPTH.
     """
-    _require_encodable(value, MAX_DEPTH, floats=False)
+    _require_encodable(value, MAX_DEPTH, _SIGNED)
     return _dump(value)
 
 
 def parse(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Json:
     """Reads JSON strictly. White space and any key order pass here; see `parse_canonical`.
 
-    Raises MalformedError, and nothing else, on duplicate keys, floats, NaN, integers beyond 2^53-1, lone
-    surrogates, a byte order mark, invalid UTF-8, and on more bytes or depth than the caps.
+    Refuses duplicate keys, floats, NaN, integers beyond 2^53-1, lone surrogates, a byte order mark, invalid
+    UTF-8, and more bytes or depth than the caps.
     """
     value: Json = _load(_STRICT, data, max_bytes, max_depth)
     return value
 
 
 def parse_canonical(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Json:
-    """Reads JSON that is its own RFC 8785 form: one value, one spelling. Raises MalformedError otherwise."""
+    """Reads JSON that is its own RFC 8785 form: one value, one spelling."""
     value = parse(data, max_bytes=max_bytes, max_depth=max_depth)
     if _dump(value) != data:
         raise MalformedError("JSON is not in canonical form (RFC 8785)")
@@ -114,42 +123,39 @@ def parse_canonical(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int =
 
 
 def encode_metadata(metadata: Mapping[str, Metadata]) -> bytes:
-    """The RFC 8785 form of a document's metadata, where finite floats are allowed.
-
-    Raises MalformedError on NaN, infinities, and whatever `encode` refuses besides floats.
-    """
-    if not _require_encodable(metadata, MAX_DEPTH, floats=True):
-        return _dump(metadata)
-    try:
-        return rfc8785.dumps(metadata)
-    except ValueError as error:
-        raise MalformedError(f"metadata cannot be written: {error}") from None
+    """The RFC 8785 form of a document's metadata: finite floats are allowed, all else is as in `encode`."""
+    _require_encodable(metadata, MAX_DEPTH, (*_SIGNED, float))
+    return _dump_rfc8785(metadata)
 
 
 def parse_metadata(data: bytes, *, max_bytes: int = MAX_BYTES) -> dict[str, Metadata]:
-    """Reads what `encode_metadata` wrote, and nothing that it would write otherwise.
+    """Reads what `encode_metadata` writes, and no other spelling of it.
 
-    Raises MalformedError. A number of 2^53 or more comes back as a float: RFC 8785 writes it without a point.
+    An integer of 2^53 or more comes back as the float that RFC 8785 writes without a point.
     """
-    value = _load(_WITH_FLOATS, data, max_bytes, MAX_DEPTH)
+    value: Any
+    try:
+        value = parse_canonical(data, max_bytes=max_bytes)  # nearly all metadata, at the speed of C
+    except MalformedError:
+        value = _load(_WITH_FLOATS, data, max_bytes, MAX_DEPTH)
+        if isinstance(value, dict) and encode_metadata(value) != data:
+            raise MalformedError("metadata is not in canonical form (RFC 8785)") from None
     if not isinstance(value, dict):
         raise MalformedError("metadata is not a JSON object")
-    if encode_metadata(value) != data:
-        raise MalformedError("metadata is not in canonical form (RFC 8785)")
     return value
 
 
 def rfc3339(seconds: int) -> str:
-    """Unix seconds as "2026-11-23T14:49:00Z". Raises MalformedError outside the years 1970 to 9999."""
+    """Unix seconds as "2026-11-23T14:49:00Z", in the years 1970 to 9999."""
     if not 0 <= seconds <= MAX_SECONDS:
         raise MalformedError(f"{seconds} is no time between the years 1970 and 9999")
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_rfc3339(text: str) -> int:
-    """Unix seconds from exactly the form that `rfc3339` writes; raises MalformedError on any other."""
+    """Unix seconds from exactly the form that `rfc3339` writes."""
     try:
-        # fromisoformat reads many spellings; without the zone it would also ask the machine for its own.
+        # fromisoformat reads many spellings, and without a zone it would ask the machine for its own.
         seconds = int(datetime.fromisoformat(text).timestamp()) if text[-1:] == "Z" else -1
         if rfc3339(seconds) == text:
             return seconds
@@ -159,9 +165,9 @@ def parse_rfc3339(text: str) -> int:
 
 
 class Fields:
-    """Reads one JSON object field by field. `close()` refuses the fields that nobody asked for.
+    """Reads one JSON object field by field; `close()` refuses the fields that nobody asked for.
 
-    Every reader raises MalformedError that names the field by its path, such as `statement.subject[2].name`.
+    Errors name the field by its path, such as `statement.subject[2].name`.
     """
 
     __slots__ = ("_left", "where")
@@ -179,7 +185,7 @@ class Fields:
             self._refuse(name, "is not a string")
         if not value and not empty:
             self._refuse(name, "is empty")
-        if len(value.encode()) > max_bytes:
+        if len(utf8(value)) > max_bytes:
             self._refuse(name, f"is longer than {max_bytes} bytes")
         return value
 
@@ -311,11 +317,11 @@ def _load(decoder: json.JSONDecoder, data: bytes, max_bytes: int, max_depth: int
         text = data.decode()
         value = decoder.decode(text)
     except (ValueError, RecursionError) as error:
-        raise MalformedError(f"not JSON: {type(error).__name__}") from None
+        raise MalformedError(f"not JSON: {error}") from None
     if text.count("{") + text.count("[") > max_depth:
         _require_depth(value, max_depth)
     if "\\u" in text:  # the only way for half a surrogate pair to come in through valid UTF-8
-        _utf8(_ENCODER.encode(value))
+        utf8(_ENCODER.encode(value))
     return value
 
 
@@ -329,45 +335,37 @@ def _require_depth(value: object, max_depth: int) -> None:
     raise MalformedError(f"JSON is nested deeper than {max_depth}")
 
 
-def _require_encodable(value: object, depth: int, *, floats: bool) -> bool:
-    """Raises MalformedError on what cannot be written; True where the value holds a float."""
-    if isinstance(value, str | bool | None):
-        return False
-    if isinstance(value, int):
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+def _require_encodable(value: object, depth: int, scalars: tuple[type, ...]) -> None:
+    if isinstance(value, scalars):
+        if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
             raise MalformedError("an integer beyond 2^53-1 cannot be written")
-        return False
-    if isinstance(value, float) and floats:
-        return True
+        return
     if depth == 0:
-        raise MalformedError(f"cannot be written: nested deeper than {MAX_DEPTH}")
+        raise MalformedError(f"what is nested deeper than {MAX_DEPTH} cannot be written")
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise MalformedError("an object key that is not a string cannot be written")
         value = list(value.values())
     if not isinstance(value, list | tuple):
         raise MalformedError(f"a {type(value).__name__} cannot be written into what is signed")
-    found = [_require_encodable(child, depth - 1, floats=floats) for child in value]
-    return any(found)
+    for child in value:
+        _require_encodable(child, depth - 1, scalars)
 
 
-def _dump(value: object) -> bytes:
+def _dump(value: Encodable) -> bytes:
     """RFC 8785 by the C encoder of the standard library, for values already known to hold no float.
 
     Its strings and integers are those of RFC 8785. Its keys are in code point order and RFC 8785 wants UTF-16
-    order (3.2.3): they differ only where a character lies beyond the basic plane, and that is left to rfc8785.
+    order (3.2.3): they differ only where a character lies beyond the basic plane, and that goes to rfc8785.
     """
     text = _ENCODER.encode(value)
     if not text.isascii() and _BEYOND_BMP.search(text):
-        try:
-            return rfc8785.dumps(value)  # type: ignore[arg-type]
-        except ValueError:
-            raise MalformedError("half a surrogate pair is no character") from None
-    return _utf8(text)
+        return _dump_rfc8785(value)
+    return utf8(text)
 
 
-def _utf8(text: str) -> bytes:
+def _dump_rfc8785(value: Metadata) -> bytes:
     try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise MalformedError("half a surrogate pair is no character") from None
+        return rfc8785.dumps(value)
+    except ValueError as error:
+        raise MalformedError(f"cannot be written: {error}") from None

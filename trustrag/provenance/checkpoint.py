@@ -1,10 +1,11 @@
 """C2SP signed notes, log checkpoints and witness cosignatures.
 
-A note is text and signature lines. A checkpoint is a note whose text is origin, size and root of a log. A witness
-adds a line that says: at this time I saw no other history of this log. Sources: c2sp.org/signed-note,
+A note is text and signature lines. A checkpoint is a note whose text is origin, size and root of a log. A
+witness adds a line that says: at this time I saw no other history of this log. Sources: c2sp.org/signed-note,
 c2sp.org/tlog-checkpoint and c2sp.org/tlog-cosignature (cosignature/v1).
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from hashlib import sha256
 from typing import Final, Self
 
 from trustrag.errors import MalformedError, SignatureError
-from trustrag.provenance.canonical import Digest, bytes_from_base64, bytes_from_hex
+from trustrag.provenance.canonical import Digest, bytes_from_base64, bytes_from_hex, utf8
 from trustrag.provenance.keys import SIGNATURE_SIZE, PublicKey, Signer
 
 ED25519: Final = 0x01
@@ -20,7 +21,9 @@ COSIGNATURE: Final = 0x04
 MAX_NOTE_BYTES: Final = 1 << 17
 MAX_SIGNATURES: Final = 64
 MAX_INTEGER: Final = 2**63 - 1  # of sizes and timestamps (tlog-cosignature)
-_DASH: Final = "\u2014 "
+_DASH: Final = "\u2014 "  # an em dash
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,19 @@ class NoteSignature:
         if len(self.key_hash) != 4 or not self.signature:
             raise MalformedError("a note's signature is 4 bytes of key hash and the signature")
 
+    def encode(self) -> str:
+        """The line, with its newline."""
+        return f"{_DASH}{self.name} {b64encode(self.key_hash + self.signature).decode()}\n"
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Reads a line without its newline; raises MalformedError."""
+        if not line.startswith(_DASH):
+            raise MalformedError("a signature line begins with an em dash and a space")
+        name, _, signed = line[len(_DASH) :].partition(" ")
+        data = bytes_from_base64(signed)
+        return cls(name, data[:4], data[4:])
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -91,10 +107,7 @@ class Note:
 
     def encode(self) -> bytes:
         """The note as bytes."""
-        lines = (
-            f"{_DASH}{line.name} {b64encode(line.key_hash + line.signature).decode()}\n" for line in self.signatures
-        )
-        return self.text + b"\n" + "".join(lines).encode()
+        return self.text + b"\n" + "".join(line.encode() for line in self.signatures).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -104,8 +117,8 @@ class Note:
         text, blank, lines = _require_text(data).rpartition("\n\n")
         if not blank or not lines.endswith("\n"):
             raise MalformedError("a note is text, a blank line, and signature lines")
-        signatures = tuple(_read_line(line) for line in lines[:-1].split("\n"))
-        return cls(text.encode() + b"\n", signatures)
+        signatures = tuple(NoteSignature.parse(line) for line in lines[:-1].split("\n"))
+        return cls(f"{text}\n".encode(), signatures)
 
     def signed_by(self, verifier: VerifierKey) -> tuple[bytes, ...]:
         """The signatures on the lines with this verifier's name and key hash, still to be verified."""
@@ -132,7 +145,7 @@ class Checkpoint:
     def encode(self) -> bytes:
         """The note's text."""
         lines = (self.origin, str(self.size), b64encode(self.root.value).decode(), *self.extensions)
-        return "".join(f"{line}\n" for line in lines).encode()
+        return utf8("".join(f"{line}\n" for line in lines))
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
@@ -157,8 +170,8 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> bytes:
 def verify_checkpoint(note: Note, log: Sequence[VerifierKey]) -> tuple[Checkpoint, tuple[PublicKey, ...]]:
     """The checkpoint, and which of the log's keys signed it: at least one, in the order given.
 
-    Raises SignatureError where none did, where a line of a known key does not hold, or where the origin is not the
-    signer's name; MalformedError where what they signed is no checkpoint.
+    Raises SignatureError where none did, where a line of a known key does not hold, or where the origin is
+    not the name of the signer, and MalformedError where what they signed is no checkpoint.
     """
     signers = []
     for verifier in log:
@@ -180,6 +193,8 @@ def cosign(note: bytes, name: str, signer: Signer, timestamp: int) -> bytes:
 
     A witness first verifies the log's signature and that this tree extends the last one it saw.
     """
+    if not 0 < timestamp <= MAX_INTEGER:
+        raise ValueError(f"a witness signs at a time in unix seconds, not at {timestamp}")
     parsed = Note.parse(note)
     Checkpoint.parse(parsed.text)
     witness = VerifierKey(name, signer.public_key, COSIGNATURE)
@@ -191,7 +206,7 @@ def cosign(note: bytes, name: str, signer: Signer, timestamp: int) -> bytes:
 def verify_cosignature(note: Note, witness: VerifierKey) -> int | None:
     """When this witness saw the checkpoint (unix seconds, the latest), or None where it did not sign.
 
-    Raises SignatureError where a line of this witness does not hold.
+    Raises SignatureError where a line of this witness does not hold. Says nothing of the log's own signature.
     """
     times = []
     for signed in note.signed_by(witness) if witness.kind == COSIGNATURE else ():
@@ -207,24 +222,16 @@ def _cosigned(text: bytes, timestamp: int) -> bytes:
     return b"cosignature/v1\ntime %d\n%b" % (timestamp, text)
 
 
-def _read_line(line: str) -> NoteSignature:
-    if line[:2] != _DASH:
-        raise MalformedError("a signature line begins with an em dash and a space")
-    name, _, encoded = line[2:].partition(" ")
-    data = bytes_from_base64(encoded)
-    return NoteSignature(name, data[:4], data[4:])
-
-
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 19) or str(int(text)) != text:
+    if not _DECIMAL.fullmatch(text):
         raise MalformedError("a checkpoint's size is a decimal number without leading zeroes")
     return int(text)
 
 
 def _require_name(name: str) -> None:
+    _require_text(utf8(name))
     if not name or "+" in name or any(character.isspace() for character in name):
-        raise MalformedError("a key name is not empty and holds no space and no plus")
-    _require_text(name.encode())
+        raise MalformedError("a key name is not empty, and holds no space and no plus")
 
 
 def _require_text(data: bytes) -> str:
@@ -232,6 +239,6 @@ def _require_text(data: bytes) -> str:
         text = data.decode()
     except UnicodeDecodeError:
         raise MalformedError("a note is valid UTF-8") from None
-    if any(character < " " and character != "\n" for character in text):
+    if _CONTROL.search(text):
         raise MalformedError("a note holds no control characters but newlines")
     return text

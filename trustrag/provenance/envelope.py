@@ -1,7 +1,7 @@
 """DSSE v1: a payload, its type, and one signature over both.
 
-Thresholds are several envelopes, never several signatures in one. The key id is written for people and for looking
-a key up; no decision rests on it. Verify first, then parse those same payload bytes.
+Thresholds are several envelopes, never several signatures in one. The key id is written for people and for
+looking a key up; no decision rests on it. Verify first, then parse those same payload bytes.
 """
 
 from base64 import b64encode
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from trustrag.errors import MalformedError, SignatureError
-from trustrag.provenance.canonical import Digest, Fields, bytes_from_base64, bytes_from_hex, encode, parse
+from trustrag.provenance.canonical import Digest, Fields, bytes_from_base64, encode, parse, utf8
 from trustrag.provenance.keys import SIGNATURE_SIZE, PublicKey, Signer
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
@@ -17,14 +17,14 @@ MAX_ENVELOPE_BYTES: Final = 65_535  # what one entry of a C2SP log may hold
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
-    """DSSE's pre-authentication encoding: what is signed. Lengths first, so no two pairs look alike."""
-    kind = payload_type.encode()
+    """DSSE's pre-authentication encoding: what is signed. Lengths go first, so no two pairs look alike."""
+    kind = utf8(payload_type)
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A signed payload that nobody has verified yet. `digest` is of the encoded envelope: its name in the log.
+    """A signed payload that nobody has verified yet. `digest` is of its encoding: its name in the log.
 
     Raises MalformedError where a part has the wrong size or the encoding would not fit a log entry.
     """
@@ -37,18 +37,14 @@ class Envelope:
     _encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        bytes_from_hex(self.key_id, 32)
+        key_id = Digest.from_hex(self.key_id).hex.encode()
         if len(self.signature) != SIGNATURE_SIZE:
-            raise MalformedError(f"an Ed25519 signature has {SIGNATURE_SIZE} bytes, not {len(self.signature)}")
-        encoded = encode(
-            {
-                "payload": b64encode(self.payload).decode(),
-                "payloadType": self.payload_type,
-                "signatures": [{"keyid": self.key_id, "sig": b64encode(self.signature).decode()}],
-            }
-        )
+            raise MalformedError(f"a signature has {SIGNATURE_SIZE} bytes, not {len(self.signature)}")
+        # RFC 8785 by hand: keys in order, and base64 and hex hold nothing to escape.
+        parts = b64encode(self.payload), encode(self.payload_type), key_id, b64encode(self.signature)
+        encoded = b'{"payload":"%b","payloadType":%b,"signatures":[{"keyid":"%b","sig":"%b"}]}' % parts
         if len(encoded) > MAX_ENVELOPE_BYTES:
-            raise MalformedError(f"the envelope has {len(encoded)} bytes, and a log entry {MAX_ENVELOPE_BYTES}")
+            raise MalformedError(f"an envelope of {len(encoded)} bytes does not fit {MAX_ENVELOPE_BYTES}")
         object.__setattr__(self, "_encoded", encoded)
         object.__setattr__(self, "digest", Digest.of(encoded))
 
@@ -71,7 +67,7 @@ class Envelope:
         fields.close()
         envelope = cls(payload, key_id, signature, payload_type)
         if envelope.encode() != data:
-            raise MalformedError("the envelope is not in canonical form (RFC 8785)")
+            raise MalformedError("the envelope is not in canonical form (RFC 8785, RFC 4648 3.5)")
         return envelope
 
 

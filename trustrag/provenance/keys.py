@@ -1,7 +1,7 @@
 """Ed25519 keys, who can sign, and private keys as encrypted bytes.
 
-A public key is checked to be an honest point when it is made, so no later code has to wonder. A private key never
-appears in a repr, an error or a pickle; that is care, not a wall against code in the same process.
+A public key is checked to be an honest point when it is made, so no later code has to wonder. A private key
+never appears in a repr, an error or a pickle; that is care, not a wall against code in the same process.
 """
 
 from base64 import b64encode
@@ -15,7 +15,8 @@ from nacl.exceptions import RuntimeError as SodiumError
 from nacl.utils import random
 
 from trustrag.errors import ConfigError, MalformedError, SignatureError
-from trustrag.provenance.canonical import Fields, bytes_from_base64, bytes_from_hex, encode, parse_canonical
+from trustrag.provenance import canonical
+from trustrag.provenance.canonical import Fields, Json, bytes_from_base64, bytes_from_hex
 
 KEY_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
@@ -25,6 +26,7 @@ MAX_KEY_FILE_BYTES: Final = 4096
 MAX_OPERATIONS: Final = 16
 MAX_MEMORY: Final = 1 << 30
 MIN_MEMORY: Final = 8192
+SALT_SIZE: Final = bindings.crypto_pwhash_SALTBYTES
 _NONCE_SIZE: Final = bindings.crypto_secretbox_NONCEBYTES
 
 
@@ -42,11 +44,11 @@ class PublicKey:
         if len(self.raw) != KEY_SIZE:
             raise MalformedError(f"an Ed25519 public key has {KEY_SIZE} bytes, not {len(self.raw)}")
         if not bindings.crypto_core_ed25519_is_valid_point(self.raw):
-            raise MalformedError(f"{self.raw.hex()} is not an Ed25519 public key that can be trusted to be one")
+            raise MalformedError(f"{self.raw.hex()} is no point that an honest Ed25519 key can be")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads the raw key in lowercase hex, as JSON files hold it; raises MalformedError."""
+        """Reads the raw key in lowercase hex, as JSON files hold it."""
         return cls(bytes_from_hex(text, KEY_SIZE))
 
     @property
@@ -62,7 +64,7 @@ class PublicKey:
     def verify(self, message: bytes, signature: bytes) -> None:
         """Raises SignatureError unless this key signed exactly this message (RFC 8032)."""
         if len(signature) != SIGNATURE_SIZE:
-            raise SignatureError(f"an Ed25519 signature has {SIGNATURE_SIZE} bytes, not {len(signature)}")
+            raise SignatureError(f"a signature has {SIGNATURE_SIZE} bytes, not {len(signature)}")
         try:
             bindings.crypto_sign_open(signature + message, self.raw)
         except BadSignatureError:
@@ -86,7 +88,7 @@ class Signer(Protocol):
 
 
 class _Secret:
-    """Base of what holds a secret: it does not go into a pickle, and so into no cache and no other process."""
+    """Base of what holds a secret: it goes into no pickle, and so into no cache and no other process."""
 
     __slots__ = ()
 
@@ -132,7 +134,7 @@ class PrivateKey(_Secret):
 class Derivation:
     """How a passphrase becomes a key: argon2id with these parameters (RFC 9106; memory in bytes, one lane).
 
-    Raises MalformedError beyond the caps. The defaults are RFC 9106's second recommendation: 3 passes, 64 MiB.
+    Raises MalformedError beyond the caps. The defaults are the second choice of RFC 9106: 3 passes, 64 MiB.
     """
 
     salt: bytes
@@ -140,18 +142,16 @@ class Derivation:
     memory: int = 64 << 20
 
     def __post_init__(self) -> None:
-        if len(self.salt) != bindings.crypto_pwhash_SALTBYTES:
-            raise MalformedError(f"the salt has {bindings.crypto_pwhash_SALTBYTES} bytes, not {len(self.salt)}")
-        if not 1 <= self.operations <= MAX_OPERATIONS:
-            raise MalformedError(f"argon2id with {self.operations} passes is not between 1 and {MAX_OPERATIONS}")
-        if not MIN_MEMORY <= self.memory <= MAX_MEMORY:
-            raise MalformedError(f"argon2id with {self.memory} bytes is not between {MIN_MEMORY} and {MAX_MEMORY}")
+        if len(self.salt) != SALT_SIZE:
+            raise MalformedError(f"a salt has {SALT_SIZE} bytes, not {len(self.salt)}")
+        if not 1 <= self.operations <= MAX_OPERATIONS or not MIN_MEMORY <= self.memory <= MAX_MEMORY:
+            raise MalformedError(f"argon2id with {self.operations} passes, {self.memory} bytes is refused")
 
 
 class KeyLock(_Secret):
     """A passphrase that opens and closes key files.
 
-    Keys derived once are remembered, and files written through one lock share its derivation: a keyring of ten
+    What was derived is remembered, and files written through one lock share its derivation: a keyring of ten
     files costs one argon2id. To add a file to a keyring, give the derivation of a file that is in it.
     """
 
@@ -162,7 +162,7 @@ class KeyLock(_Secret):
             raise ConfigError("the passphrase is empty: give one, or make the keys without a passphrase")
         self._passphrase = passphrase
         self._derived: dict[Derivation, bytes] = {}
-        self.derivation = derivation or Derivation(random(bindings.crypto_pwhash_SALTBYTES))
+        self.derivation = derivation or Derivation(random(SALT_SIZE))
 
     def derive(self, derivation: Derivation) -> bytes:
         """The 32-byte key for these parameters; raises ConfigError where the memory for them is missing."""
@@ -187,9 +187,9 @@ class KeyLock(_Secret):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyFile(_Secret):
-    """A private key as a file holds it: canonical JSON, with the seed in a secretbox unless `derivation` is None.
+    """A private key as a file holds it: canonical JSON, the seed in a secretbox unless `derivation` is None.
 
-    `public_key` is readable without the passphrase, and checked against the seed when the file is opened.
+    `public_key` is readable without the passphrase, and compared with the seed's when the file is opened.
     """
 
     public_key: PublicKey
@@ -197,13 +197,13 @@ class KeyFile(_Secret):
     _seed: bytes  # nonce || XSalsa20-Poly1305 box where there is a derivation, else the seed itself
 
     def __post_init__(self) -> None:
-        extra = _NONCE_SIZE + bindings.crypto_secretbox_MACBYTES if self.derivation else 0
-        if len(self._seed) != KEY_SIZE + extra:
-            raise MalformedError(f"a seed is stored in {KEY_SIZE + extra} bytes, not {len(self._seed)}")
+        size = KEY_SIZE + (_NONCE_SIZE + bindings.crypto_secretbox_MACBYTES if self.derivation else 0)
+        if len(self._seed) != size:
+            raise MalformedError(f"the seed is stored in {size} bytes, not {len(self._seed)}")
 
     @classmethod
     def close(cls, key: PrivateKey, lock: KeyLock | None) -> Self:
-        """The file of this key under this lock; None stores the seed in the clear, and the file is the key."""
+        """The file of this key under this lock; with None the seed is in the clear: the file is the key."""
         seed = bindings.crypto_sign_ed25519_sk_to_seed(key._expanded)
         if lock is None:
             return cls(key.public_key, None, seed)
@@ -212,7 +212,7 @@ class KeyFile(_Secret):
         return cls(key.public_key, lock.derivation, nonce + box)
 
     def open(self, lock: KeyLock | None) -> PrivateKey:
-        """The private key. Raises ConfigError without the right passphrase, MalformedError on a swapped key."""
+        """The private key. Raises ConfigError without the right passphrase, MalformedError on another key."""
         key = PrivateKey(self._unboxed(lock))
         if key.public_key != self.public_key:
             raise MalformedError(f"the key file of {self.public_key.key_id[:16]} holds another key")
@@ -220,26 +220,21 @@ class KeyFile(_Secret):
 
     def encode(self) -> bytes:
         """The bytes of the file."""
-        how = self.derivation
-        encryption = None if how is None else {
-            "kdf": "argon2id",
-            "memory": how.memory,
-            "operations": how.operations,
-            "salt": b64encode(how.salt).decode(),
-        }
-        return encode(
-            {
-                "format": KEY_FILE_FORMAT,
-                "publicKey": self.public_key.hex,
-                "encryption": encryption,
-                "seed": b64encode(self._seed).decode(),
-            }
+        encryption: dict[str, Json] | None = None
+        if self.derivation:
+            salt = b64encode(self.derivation.salt).decode()
+            cost = {"memory": self.derivation.memory, "operations": self.derivation.operations}
+            encryption = {"kdf": "argon2id", "salt": salt, **cost}
+        seed = b64encode(self._seed).decode()
+        public_key = self.public_key.hex
+        return canonical.encode(
+            {"format": KEY_FILE_FORMAT, "publicKey": public_key, "encryption": encryption, "seed": seed}
         )
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Reads a key file without opening it; raises MalformedError."""
-        fields = Fields(parse_canonical(data, max_bytes=MAX_KEY_FILE_BYTES), "key file")
+        fields = Fields(canonical.parse_canonical(data, max_bytes=MAX_KEY_FILE_BYTES), "key file")
         fields.literal("format", KEY_FILE_FORMAT)
         public_key = PublicKey.parse(fields.text("publicKey"))
         encryption = fields.nullable("encryption", fields.fields)
@@ -252,7 +247,7 @@ class KeyFile(_Secret):
             return self._seed
         name = self.public_key.key_id[:16]
         if lock is None:
-            raise ConfigError(f"key {name} is encrypted: give its passphrase at the prompt or in a passphrase file")
+            raise ConfigError(f"key {name} is encrypted: give its passphrase")
         nonce, box = self._seed[:_NONCE_SIZE], self._seed[_NONCE_SIZE:]
         try:
             return bindings.crypto_secretbox_open(box, nonce, lock.derive(self.derivation))

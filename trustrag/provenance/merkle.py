@@ -1,9 +1,9 @@
 """RFC 6962 Merkle trees over SHA-256: proofs made and checked side by side.
 
 Every function takes and returns plain values, and hashes are 32 raw bytes. A check is three steps: guard the
-shape, compute the root, compare. What makes a proof reads the tree through `node(level, index)`, the hash of the
-complete subtree over leaves `index << level` up to `(index + 1) << level`; so a log in a database is proved
-from a few dozen rows, and a short list of hashes by the same code.
+shape, compute the root, compare. What makes a proof reads the tree through `node(level, index)`, the hash of
+the complete subtree over leaves `index << level` up to `(index + 1) << level`; so a log in a database is
+proved from a few dozen rows, and a short list of hashes by the same code.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,9 +74,7 @@ def root_from_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[byte
     if not 0 <= index < size:
         raise ProofError(Refusal.NOT_IN_SNAPSHOT, f"no leaf {index} in a tree of {size}")
     inner, border = _path_shape(index, size)
-    _require_proof(Refusal.NOT_IN_SNAPSHOT, proof, inner + border)
-    _require_hash(Refusal.NOT_IN_SNAPSHOT, leaf)
-
+    _require_hashes(Refusal.NOT_IN_SNAPSHOT, (leaf, *proof), 1 + inner + border)
     return _climb(leaf, index, proof, inner)
 
 
@@ -87,7 +85,7 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
 
 
 def consistency_proof(leaf_hashes: Sequence[bytes], old_size: int) -> list[bytes]:
-    """Proves that these leaves extend their own first `old_size`. Requires 0 < old_size <= len(leaf_hashes)."""
+    """Proves that these leaves extend their first `old_size`. Requires 0 < old_size <= len(leaf_hashes)."""
     return consistency_path(old_size, len(leaf_hashes), _nodes_of(leaf_hashes))
 
 
@@ -110,15 +108,14 @@ def roots_from_consistency(
 ) -> tuple[bytes, bytes]:
     """The old and the new root that this proof leads to; it compares nothing.
 
-    Requires 0 < old_size < new_size, hashes of 32 bytes, and exactly as many as such a proof has, else ProofError.
+    Requires 0 < old_size < new_size, hashes of 32 bytes, and as many as such a proof has, else ProofError.
     """
     if not 0 < old_size < new_size:
         raise ProofError(Refusal.FORK, f"no consistency proof leads from size {old_size} to {new_size}")
     level, last = _last_complete(old_size)
     inner, border = _path_shape(old_size - 1, new_size)
     inner -= level
-    _require_proof(Refusal.FORK, proof, inner + border + (last > 0))
-    _require_hash(Refusal.FORK, old_root)
+    _require_hashes(Refusal.FORK, (old_root, *proof), 1 + (last > 0) + inner + border)
 
     seed, path = (proof[0], proof[1:]) if last else (old_root, proof)
     # The old tree ends at `last`: of the inner siblings it holds only those to the left.
@@ -138,7 +135,7 @@ def verify_consistency(
     else:
         roots = roots_from_consistency(old_size, new_size, old_root, proof)
     if not old_root or roots != (old_root, new_root):
-        raise ProofError(Refusal.FORK, f"the tree of {new_size} does not extend the signed tree of {old_size}")
+        raise ProofError(Refusal.FORK, f"the tree of {new_size} does not extend that of {old_size}")
 
 
 def _nodes_of(leaf_hashes: Sequence[bytes]) -> Node:
@@ -149,7 +146,7 @@ def _nodes_of(leaf_hashes: Sequence[bytes]) -> Node:
 
 
 def _subtree(begin: int, end: int, node: Node) -> bytes:
-    """The root over leaves begin to end: complete subtrees, one for each bit of the length, joined from the right."""
+    """The root over leaves begin to end: a complete subtree for each bit of the length, joined from right."""
     joined = b""
     for level in range((end - begin).bit_length()):
         if (end - begin) >> level & 1:
@@ -160,7 +157,7 @@ def _subtree(begin: int, end: int, node: Node) -> bytes:
 
 
 def _siblings(level: int, index: int, size: int, node: Node) -> list[bytes]:
-    """What stands beside the path from the subtree (level, index) up to the root; on the right edge, often nothing."""
+    """What stands beside the path from subtree (level, index) to the root; on the right edge, maybe nothing."""
     path = []
     while 1 << level < size:
         begin = (index ^ 1) << level
@@ -172,7 +169,7 @@ def _siblings(level: int, index: int, size: int, node: Node) -> list[bytes]:
 
 
 def _climb(node: bytes, index: int, path: Sequence[bytes], inner: int) -> bytes:
-    """Hashes up the tree: the inner siblings stand right or left by the bits of the index, the border's left."""
+    """Hashes up the tree: inner siblings stand right or left by the bits of the index, the border's left."""
     for sibling in path[:inner]:
         node = node_hash(sibling, node) if index & 1 else node_hash(node, sibling)
         index >>= 1
@@ -188,18 +185,13 @@ def _path_shape(index: int, size: int) -> tuple[int, int]:
 
 
 def _last_complete(size: int) -> tuple[int, int]:
-    """(level, index) of the last complete subtree that a tree of this size is made of; index 0 when it is all."""
+    """(level, index) of the last complete subtree in a tree of this size; index 0 where it is the tree."""
     level = (size & -size).bit_length() - 1
     return level, (size - 1) >> level
 
 
-def _require_proof(refusal: Refusal, proof: Sequence[bytes], length: int) -> None:
-    if len(proof) != length:
-        raise ProofError(refusal, f"the proof has {len(proof)} hashes, and {length} were due")
-    for item in proof:
-        _require_hash(refusal, item)
-
-
-def _require_hash(refusal: Refusal, item: bytes) -> None:
-    if len(item) != HASH_SIZE:
-        raise ProofError(refusal, f"a hash has {HASH_SIZE} bytes, not {len(item)}")
+def _require_hashes(refusal: Refusal, hashes: Sequence[bytes], due: int) -> None:
+    if len(hashes) != due:
+        raise ProofError(refusal, f"the proof has {len(hashes) - 1} hashes, and {due - 1} were due")
+    if any(len(item) != HASH_SIZE for item in hashes):
+        raise ProofError(refusal, f"a hash in the proof has not {HASH_SIZE} bytes")
