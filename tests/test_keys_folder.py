@@ -37,8 +37,8 @@ def private_key_in(data: bytes) -> str | None:
         value = json.loads(data)
     except ValueError:
         return None
-    if isinstance(value, dict) and value.get("format") == keys.PRIVATE_KEY_FORMAT:
-        return keys.PRIVATE_KEY_FORMAT
+    if isinstance(value, dict) and value.get("format") == keys.KEY_FILE_FORMAT:
+        return keys.KEY_FILE_FORMAT
     return None
 
 

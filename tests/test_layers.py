@@ -11,8 +11,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "trustrag"
 # room -> the rooms it may import. Everyone may import errors; no room of a row names another of its row.
 ROWS: list[dict[str, set[str]]] = [
     {"errors": set()},
+    {"files": set()},
     {"provenance": set(), "index": set(), "consistency": set()},
-    {"ledger": {"provenance"}, "trustroot": {"provenance"}, "keyring": {"provenance"}},
+    {"ledger": {"provenance"}, "trustroot": {"provenance", "files"}, "keyring": {"provenance", "files"}},
     {
         "ingest": {"ledger", "provenance", "consistency"},
         "retrieval": {"ledger", "provenance", "consistency", "index"},
@@ -20,7 +21,7 @@ ROWS: list[dict[str, set[str]]] = [
     },
     {
         "workspace": {
-            *("provenance", "index", "consistency", "ledger", "trustroot", "keyring"),
+            *("provenance", "index", "consistency", "ledger", "trustroot", "keyring", "files"),
             *("ingest", "retrieval", "monitor"),
         }
     },

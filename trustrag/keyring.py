@@ -1,0 +1,306 @@
+"""What one person keeps for a store, outside of it: private keys, and the highest state ever seen.
+
+    $TRUSTRAG_HOME/keys/<store id>/NAME.key     private keys, 0600, encrypted with one passphrase
+    $TRUSTRAG_HOME/state/<store id>.json        the newest trust root, snapshot and tree head believed
+
+Both stay out of the workspace and out of `keys/` on purpose. A key beside what it signs is published
+with it, sooner or later; and a memory that is restored together with last week's workspace cannot notice
+that it is last week's.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+import platformdirs
+
+from trustrag.errors import ConfigError, MalformedError, NotFoundError, Refusal, StaleError
+from trustrag.files import locked, make_folder, write_whole
+from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse_canonical
+from trustrag.provenance.keys import KeyFile, KeyLock, PrivateKey, PublicKey, Signer
+
+SEEN_FORMAT: Final = "urn:trustrag:seen/v1"
+PASSPHRASE_FILE: Final = "TRUSTRAG_PASSPHRASE_FILE"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def home() -> Path:
+    """$TRUSTRAG_HOME, or the place this system gives to a user's settings."""
+    chosen = os.environ.get("TRUSTRAG_HOME")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_config_path("trustrag")
+
+
+def passphrase_from_environment() -> bytes | None:
+    """What stands in the file that TRUSTRAG_PASSPHRASE_FILE names, without a closing newline; else None."""
+    path = os.environ.get(PASSPHRASE_FILE)
+    if not path:
+        return None
+    try:
+        return Path(path).read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+    except OSError as error:
+        raise ConfigError(
+            f"{PASSPHRASE_FILE} names {path}, which cannot be read: {error.strerror}"
+        ) from error
+
+
+class Keyring:
+    """The private keys that one person holds for one store: a folder of key files under one passphrase.
+
+    The passphrase is asked for once, and only when a key has to sign: listing keys and reading public keys
+    needs none. Keys are looked up by name to be shown, and by public key (`find`) to sign for a role.
+    """
+
+    def __init__(self, folder: Path, files: dict[str, KeyFile], ask: Callable[[], bytes] | None) -> None:
+        self.folder = folder
+        self._files = files
+        self._ask = ask
+        self._lock: KeyLock | None = None
+        self._unlocked: dict[str, PrivateKey] = {}
+
+    @classmethod
+    def create(cls, store_id: str, passphrase: bytes | None, *, apart_from: Iterable[Path] = ()) -> Self:
+        """A new, empty keyring. None as passphrase leaves the keys readable to whoever reads the folder.
+
+        Raises ConfigError where the store already has keys, or the folder lies in one of `apart_from`.
+        """
+        folder = _folder_of(store_id, apart_from)
+        if any(folder.glob("*.key")):
+            raise ConfigError(f"{folder} holds keys already: choose another store id, or move them away")
+        make_folder(folder.parent, mode=0o700)
+        make_folder(folder, mode=0o700)
+        keyring = cls(folder, {}, None)
+        keyring._lock = None if passphrase is None else KeyLock(passphrase)
+        return keyring
+
+    @classmethod
+    def open(
+        cls, store_id: str, ask: Callable[[], bytes] | None = None, *, apart_from: Iterable[Path] = ()
+    ) -> Self:
+        """The keys of this store. `ask` returns the passphrase; TRUSTRAG_PASSPHRASE_FILE is tried before it.
+
+        Raises ConfigError where there are no keys, where others can read them, or the place is not a safe
+        one; MalformedError for a file that is not a key file.
+        """
+        folder = _folder_of(store_id, apart_from)
+        files = {path.stem: _read_key_file(path) for path in sorted(folder.glob("*.key"))}
+        if not files:
+            raise ConfigError(f"no private keys in {folder}: this user can read and verify, and not sign")
+        return cls(folder, files, ask)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether a passphrase stands before the keys."""
+        return self._lock is not None or any(file.derivation for file in self._files.values())
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all keys, sorted."""
+        return tuple(sorted(self._files))
+
+    def public_key(self, name: str) -> PublicKey:
+        """The public half of a key; raises NotFoundError."""
+        if name not in self._files:
+            raise NotFoundError(f"no key {name!r} in {self.folder}")
+        return self._files[name].public_key
+
+    def generate(self, name: str) -> Signer:
+        """A new key under a new name, and its signer."""
+        return self.add(name, PrivateKey.generate())
+
+    def add(self, name: str, key: PrivateKey) -> Signer:
+        """Keeps a key under a new name; ConfigError where the name is taken or the passphrase wrong."""
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{name!r} cannot name a key: only letters, digits, dot, dash and underscore")
+        file = KeyFile.close(key, self._unlock())
+        try:
+            write_whole(self.folder / f"{name}.key", file.encode(), mode=0o600, replace=False)
+        except FileExistsError:
+            raise ConfigError(f"there is a key {name!r} in {self.folder} already") from None
+        self._files[name] = file
+        self._unlocked[name] = key
+        return _HeldKey(self, name, key.public_key)
+
+    def signer(self, name: str) -> Signer:
+        """Signs with this key; unlocks it at the first signature. Raises NotFoundError."""
+        return _HeldKey(self, name, self.public_key(name))
+
+    def find(self, public_key: PublicKey) -> Signer | None:
+        """The signer of this public key if we hold it: who may sign is decided by key, never by name."""
+        for name, file in self._files.items():
+            if file.public_key == public_key:
+                return _HeldKey(self, name, public_key)
+        return None
+
+    def _private(self, name: str) -> PrivateKey:
+        if name not in self._unlocked:
+            self._unlocked[name] = self._files[name].open(self._unlock())
+        return self._unlocked[name]
+
+    def _unlock(self) -> KeyLock | None:
+        """The lock that opens the files here, or None where nothing is encrypted.
+
+        It is proved on one of them before it is kept, so a mistyped passphrase can neither stay nor become
+        the one of a new key. Raises ConfigError.
+        """
+        closed = next((file for file in self._files.values() if file.derivation), None)
+        if self._lock is None and closed is not None:
+            lock = KeyLock(self._passphrase(), closed.derivation)
+            closed.open(lock)
+            self._lock = lock
+        return self._lock
+
+    def _passphrase(self) -> bytes:
+        passphrase = passphrase_from_environment()
+        if passphrase is None and self._ask is not None:
+            passphrase = self._ask()
+        if passphrase is None:
+            raise ConfigError(f"the keys in {self.folder} are encrypted: set {PASSPHRASE_FILE} to a file")
+        return passphrase
+
+    def __repr__(self) -> str:
+        return f"Keyring({self.folder})"
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldKey:
+    """A key of a keyring as a `Signer`: known by its public half, unlocked when it first signs."""
+
+    keyring: Keyring = field(repr=False)
+    name: str
+    public_key: PublicKey
+
+    def sign(self, message: bytes) -> bytes:
+        return self.keyring._private(self.name).sign(message)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenState:
+    """The newest state of one store that this user has believed.
+
+    `root` is the trust root's metadata to start from next time, `trust` the version of each of its roles
+    and of the policy, `snapshot_version` the newest sealed snapshot, `log_size` and `log_root` the newest
+    tree head (0 and None before the first).
+    """
+
+    root: bytes | None = None
+    trust: Mapping[str, int] = field(default_factory=dict)
+    snapshot_version: int = 0
+    log_size: int = 0
+    log_root: Digest | None = None
+
+    def merged(self, other: Self) -> Self:
+        """The higher of both, number by number. Raises StaleError (FORK) for one size with two roots."""
+        if self.log_size == other.log_size and self.log_root != other.log_root:
+            raise StaleError(
+                Refusal.FORK, f"two logs of {self.log_size} entries were signed, with two histories"
+            )
+        newer_root = other.trust.get("root", 0) >= self.trust.get("root", 0) and other.root is not None
+        higher_log = other if other.log_size > self.log_size else self
+        roles = sorted({*self.trust, *other.trust})
+        return type(self)(
+            root=other.root if newer_root else self.root,
+            trust={role: max(self.trust.get(role, 0), other.trust.get(role, 0)) for role in roles},
+            snapshot_version=max(self.snapshot_version, other.snapshot_version),
+            log_size=higher_log.log_size,
+            log_root=higher_log.log_root,
+        )
+
+    def encode(self) -> bytes:
+        """The bytes of the state file."""
+        log: dict[str, Encodable] = {}
+        if self.log_root is not None:
+            log = {"size": self.log_size, "root": self.log_root.hex}
+        return encode(
+            {
+                "format": SEEN_FORMAT,
+                "root": None if self.root is None else self.root.decode(),
+                "trust": dict(self.trust),
+                "snapshotVersion": self.snapshot_version,
+                "log": log or None,
+            }
+        )
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Reads a state file; raises MalformedError."""
+        fields = Fields(parse_canonical(data), "seen state")
+        fields.literal("format", SEEN_FORMAT)
+        root = fields.nullable("root", lambda name: fields.text(name, max_bytes=len(data)).encode())
+        trust = _read_trust(fields.fields("trust"))
+        snapshot_version = fields.integer("snapshotVersion")
+        log = fields.nullable("log", fields.fields)
+        fields.close()
+        if log is None:
+            return cls(root, trust, snapshot_version)
+        state = cls(root, trust, snapshot_version, log.integer("size"), log.digest("root"))
+        log.close()
+        return state
+
+
+class UserState:
+    """The memory of one store, in the user's own folder. It only ever goes up."""
+
+    def __init__(self, store_id: str) -> None:
+        self.path = home() / "state" / f"{_checked(store_id)}.json"
+
+    def read(self) -> SeenState | None:
+        """What was seen, or None: a first use, or a memory that was lost. Tell the user which it may be.
+
+        Raises MalformedError where the file is there and cannot be trusted to say.
+        """
+        try:
+            return SeenState.parse(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except MalformedError as error:
+            hint = "if you know why, delete it, and the store is seen as for the first time"
+            raise MalformedError(f"{self.path}: {error}; {hint}") from error
+
+    def advance(self, seen: SeenState) -> SeenState:
+        """Remembers what is newer in `seen`, durably, and returns the whole memory. Raises StaleError (FORK).
+
+        Another process may have seen more in the meantime: nothing is ever lowered.
+        """
+        make_folder(self.path.parent, mode=0o700)
+        with locked(self.path.parent):
+            before = self.read()
+            after = seen if before is None else before.merged(seen)
+            if after != before:
+                write_whole(self.path, after.encode(), mode=0o600)
+        return after
+
+
+def _checked(store_id: str) -> str:
+    if not _NAME.fullmatch(store_id):
+        raise ConfigError(
+            f"{store_id!r} cannot be a store id: only letters, digits, dot, dash and underscore"
+        )
+    return store_id
+
+
+def _folder_of(store_id: str, apart_from: Iterable[Path]) -> Path:
+    folder = (home() / "keys" / _checked(store_id)).resolve()
+    for place in apart_from:
+        if folder.is_relative_to(place.resolve()):
+            raise ConfigError(
+                f"private keys would lie in {place}, which is there to be copied: move TRUSTRAG_HOME"
+            )
+    return folder
+
+
+def _read_key_file(path: Path) -> KeyFile:
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path} can be read by others: chmod 600 {path}")
+    try:
+        return KeyFile.parse(path.read_bytes())
+    except MalformedError as error:
+        raise MalformedError(f"{path}: {error}") from error
+
+
+def _read_trust(fields: Fields) -> dict[str, int]:
+    names = ("root", "targets", "snapshot", "timestamp", "policy")
+    found = {name: fields.optional(name, fields.integer) for name in names}
+    fields.close()
+    return {name: version for name, version in found.items() if version is not None}
