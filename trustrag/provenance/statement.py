@@ -2,7 +2,7 @@
 
     source      T source/v1           a publisher names its documents                  (a source key)
     ingest      SLSA Provenance v1    how documents became chunks and vectors          (an ingest key)
-    review      in-toto SVR v0.2      what was found good about an ingest              (a screen or review key)
+    review      in-toto SVR v0.2      what was found good about an ingest             (a screen or review key)
     snapshot    T snapshot/v1         the root of everything that stands               (a seal key)
     withdrawal  T withdrawal/v1       why something stopped standing, for readers      (a seal key)
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trustrag.errors import MalformedError
-from trustrag.provenance.canonical import Digest, Encodable, Fields, Json, encode, parse, rfc3339
+from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse, rfc3339
 
 T: Final = "urn:trustrag:"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -467,7 +467,7 @@ def _read_review(subjects: list[Fields], predicate: Fields) -> ReviewStatement:
     return ReviewStatement(
         subject=subjects[0].fields("digest").digest("sha256"),
         verifier=verifier.text("id"),
-        properties=tuple(_text(item) for item in predicate.items("properties")),
+        properties=read_texts(predicate, "properties"),
         created_at=predicate.time("timeCreated"),
         policies=tuple(policy.fields("digest").digest("sha256") for policy in verifier.objects("policies")),
     )
@@ -523,10 +523,13 @@ def _when(seconds: int | None) -> str | None:
     return None if seconds is None else rfc3339(seconds)
 
 
-def _text(value: Json) -> str:
-    if not isinstance(value, str):
-        raise MalformedError("statement.predicate.properties holds something that is not a string")
-    return value
+def read_texts(fields: Fields, name: str) -> tuple[str, ...]:
+    """An array of strings, each as long as it likes within the cap of the whole."""
+    items = fields.items(name)
+    texts = tuple(item for item in items if isinstance(item, str))
+    if len(texts) != len(items):
+        raise MalformedError(f"{fields.where}.{name} holds something that is not a string")
+    return texts
 
 
 def _check_batch(documents: Sequence[DocumentClaim] | Sequence[IngestedDocument]) -> None:

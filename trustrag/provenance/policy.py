@@ -1,0 +1,582 @@
+"""Who may say what: the policy, and the three things that only it can make.
+
+    authorise(envelope)         -> Attested[P]          a statement by a key that may say it, there in the log
+    accept(note)                -> TrustedCheckpoint    a signed tree head that extends what was seen before
+    accept_snapshot(envelope)   -> TrustedSnapshot      the last word of that tree: the root of what stands
+
+The types are sealed: their constructors ask for an object that only this module holds. That keeps honest code
+from skipping a check; it is no sandbox against code that runs beside it.
+
+Keys are valid between two log indices, never between two dates: a thief can write any date, and no thief can
+write into the past of an append-only log. Trust is in thousandths, since what is signed holds no floats.
+"""
+
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, final
+
+from trustrag.errors import AuthorityError, MalformedError, ProofError, Refusal, StaleError
+from trustrag.provenance import merkle
+from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse, rfc3339
+from trustrag.provenance.checkpoint import (
+    COSIGNATURE,
+    Note,
+    VerifierKey,
+    verify_checkpoint,
+    verify_cosignature,
+)
+from trustrag.provenance.envelope import Envelope, verify
+from trustrag.provenance.keys import PublicKey
+from trustrag.provenance.statement import (
+    Context,
+    DocumentClaim,
+    IngestStatement,
+    ReviewStatement,
+    SnapshotStatement,
+    SourceStatement,
+    Statement,
+    T,
+    WithdrawalStatement,
+    check_integer,
+    check_segment,
+    check_text,
+    parse_statement,
+    read_texts,
+)
+
+POLICY_FORMAT: Final = T + "policy/v1"
+MAX_POLICY_BYTES: Final = 8 << 20
+CLOCK_SKEW: Final = 300  # seconds that an honest signer's clock may run ahead of ours
+
+Purpose: TypeAlias = Literal["source", "ingest", "screen", "review", "seal", "log", "witness"]
+P = TypeVar("P", bound=Statement)
+P_co = TypeVar("P_co", bound=Statement, covariant=True)
+
+_SEAL: Final = object()
+_PURPOSES: Final[dict[type, tuple[Purpose, ...]]] = {
+    SourceStatement: ("source",),
+    IngestStatement: ("ingest",),
+    ReviewStatement: ("screen", "review"),
+    SnapshotStatement: ("seal",),
+    WithdrawalStatement: ("seal",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKey:
+    """A public key and the log indices at which it may speak, first and last included."""
+
+    key: PublicKey
+    first_valid_index: int = 0
+    last_valid_index: int | None = None
+    revoked: bool = False
+
+    def __post_init__(self) -> None:
+        check_integer(self.first_valid_index, "firstValidIndex")
+        if self.last_valid_index is not None:
+            check_integer(self.last_valid_index, "lastValidIndex", self.first_valid_index)
+
+    def objection(self, log_index: int) -> AuthorityError | None:
+        """Why the key may not speak at this index of the log, or None when it may."""
+        name = f"key {self.key.key_id[:16]}"
+        if self.revoked:
+            return AuthorityError(Refusal.REVOKED_KEY, f"{name} is revoked")
+        if log_index < self.first_valid_index:
+            reason = f"{name} speaks from log index {self.first_valid_index} on, not at {log_index}"
+            return AuthorityError(Refusal.UNKNOWN_KEY, reason)
+        if self.last_valid_index is not None and log_index > self.last_valid_index:
+            reason = f"{name} was retired after log index {self.last_valid_index}, before {log_index}"
+            return AuthorityError(Refusal.REVOKED_KEY, reason)
+        return None
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {
+            "key": self.key.hex,
+            "firstValidIndex": self.first_valid_index,
+            "lastValidIndex": self.last_valid_index,
+            "revoked": self.revoked,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "PolicyKey":
+        return cls(
+            PublicKey.parse(fields.text("key")),
+            fields.integer("firstValidIndex"),
+            fields.nullable("lastValidIndex", fields.integer),
+            fields.boolean("revoked"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Keys that share one task, and how many different ones must agree."""
+
+    keys: tuple[PolicyKey, ...]
+    threshold: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= len(self.keys):
+            raise MalformedError(f"a threshold of {self.threshold} cannot be met by {len(self.keys)} keys")
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {"keys": [key.to_json() for key in self.keys], "threshold": self.threshold}
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Role":
+        return cls(_read_keys(fields), fields.integer("threshold"))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A named publisher. `scope` holds prefixes of tenant/collection/docId; `trust` is in thousandths."""
+
+    name: str
+    owner: str | None
+    keys: tuple[PolicyKey, ...]
+    scope: tuple[str, ...]
+    trust: int
+    active: bool = True
+    probation: bool = False
+
+    def __post_init__(self) -> None:
+        check_segment(self.name, "source name")
+        if self.owner is not None:
+            check_text(self.owner, "owner")
+        if not self.keys or not self.scope:
+            raise MalformedError(f"source {self.name} needs a key and a scope: an empty list is not a yes")
+        for prefix in self.scope:
+            check_text(prefix, "scope", 2048)
+            if "" in prefix.split("/"):
+                raise MalformedError(f"scope {prefix!r} has an empty segment")
+        if not 0 <= self.trust <= 1000:
+            raise MalformedError(f"trust of source {self.name} must be 0 to 1000 thousandths")
+
+    def covers(self, context: Context, doc_id: str) -> bool:
+        """Whether one of the scopes is a prefix of tenant/collection/docId, segment by segment."""
+        path = [context.tenant, context.collection, *doc_id.split("/")]
+        return any(path[: prefix.count("/") + 1] == prefix.split("/") for prefix in self.scope)
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {
+            "name": self.name,
+            "owner": self.owner,
+            "keys": [key.to_json() for key in self.keys],
+            "scope": list(self.scope),
+            "trust": self.trust,
+            "status": "active" if self.active else "suspended",
+            "probation": self.probation,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Source":
+        return cls(
+            name=fields.text("name"),
+            owner=fields.nullable("owner", fields.text),
+            keys=_read_keys(fields),
+            scope=read_texts(fields, "scope"),
+            trust=fields.integer("trust"),
+            active=fields.text("status") == "active",
+            probation=fields.boolean("probation"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The append-only log: its name in checkpoints, and the keys that sign them."""
+
+    origin: str
+    keys: tuple[PolicyKey, ...]
+
+    def __post_init__(self) -> None:
+        if not self.verifiers:
+            raise MalformedError("the log has no key: nothing could be believed")
+
+    @property
+    def verifiers(self) -> tuple[VerifierKey, ...]:
+        """Its keys as signed notes name them."""
+        return tuple(VerifierKey(self.origin, key.key) for key in self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """An outside party that cosigns checkpoints under a name of its own."""
+
+    name: str
+    key: PolicyKey
+
+    def __post_init__(self) -> None:
+        check_text(self.verifier.name, "witness name")
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """Its key as signed notes name it."""
+        return VerifierKey(self.name, self.key.key, COSIGNATURE)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCheckpoint:
+    """What a reader remembers of the newest checkpoint it accepted."""
+
+    size: int
+    root: Digest
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Attested(Generic[P_co]):
+    """A statement by a key that today's policy lets say it. Only `Policy.authorise` makes one.
+
+    `payload` is the digest of the signed bytes, `envelope` that of the whole envelope.
+    """
+
+    statement: P_co
+    payload: Digest
+    envelope: Digest
+    key: PublicKey
+    role: Purpose
+    source: Source | None
+    log_index: int
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _require_seal(seal, "Policy.authorise")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrustedCheckpoint:
+    """A signed tree head, checked against what was seen before. Only `Policy.accept` makes one."""
+
+    origin: str
+    size: int
+    root: Digest
+    witnesses: tuple[str, ...]
+    note: bytes
+    policy: Digest
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _require_seal(seal, "Policy.accept")
+
+    @property
+    def seen(self) -> SeenCheckpoint:
+        """What to remember of it, and to give to the next `accept`."""
+        return SeenCheckpoint(self.size, self.root)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrustedSnapshot:
+    """The root of what stands: the last entry of a trusted tree. Only `Policy.accept_snapshot` makes one.
+
+    `expires` is the earlier of its own expiry and the policy's maximum age, in unix seconds.
+    """
+
+    statement: SnapshotStatement
+    envelope: Digest
+    key: PublicKey
+    checkpoint: TrustedCheckpoint
+    expires: int
+    policy: Digest
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _require_seal(seal, "Policy.accept_snapshot")
+
+    @property
+    def root(self) -> Digest:
+        return self.statement.root
+
+    @property
+    def version(self) -> int:
+        return self.statement.version
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    purpose: Purpose
+    key: PolicyKey
+    source: Source | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may say what in one context. Any change of it is a new version; `digest` is of its encoding.
+
+    `snapshot_age` is how many seconds after its issue a snapshot may still be served.
+    """
+
+    version: int
+    context: Context
+    issued_at: int
+    log: Log
+    ingest: Role
+    screen: Role
+    review: Role
+    seal: Role
+    sources: tuple[Source, ...]
+    snapshot_age: int
+    witnesses: tuple[Witness, ...] = ()
+    quorum: int = 0
+    digest: Digest = field(init=False, repr=False)
+    _holders: dict[str, _Holder] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_integer(self.version, "version", 1)
+        check_integer(self.snapshot_age, "maximumAge.snapshot", 1)
+        if self.ingest.threshold != 1 or self.seal.threshold != 1:
+            raise MalformedError("ingest and seal take exactly one signature: their threshold is 1")
+        if self.screen.threshold < 1:
+            raise MalformedError("the screen threshold is 0: approval has to be positive")
+        if not 0 <= self.quorum <= len(self.witnesses):
+            raise MalformedError(f"{len(self.witnesses)} witnesses cannot meet a quorum of {self.quorum}")
+        if len({source.name for source in self.sources}) != len(self.sources):
+            raise MalformedError("two sources have one name")
+        if len({witness.name for witness in self.witnesses}) != len(self.witnesses):
+            raise MalformedError("two witnesses have one name")
+        object.__setattr__(self, "_holders", self._place_keys())
+        object.__setattr__(self, "digest", Digest.of(self.encode()))
+
+    def _place_keys(self) -> dict[str, _Holder]:
+        roles: list[tuple[Purpose, tuple[PolicyKey, ...]]] = [
+            ("ingest", self.ingest.keys),
+            ("screen", self.screen.keys),
+            ("review", self.review.keys),
+            ("seal", self.seal.keys),
+            ("log", self.log.keys),
+            ("witness", tuple(witness.key for witness in self.witnesses)),
+        ]
+        placed = [_Holder(purpose, key, None) for purpose, keys in roles for key in keys]
+        placed += [_Holder("source", key, source) for source in self.sources for key in source.keys]
+        # A key id is the digest of the raw key, so one key under two names is found here too.
+        holders = {holder.key.key.key_id: holder for holder in placed}
+        if len(holders) != len(placed):
+            raise MalformedError("one public key serves two purposes, or is listed twice")
+        return holders
+
+    def encode(self) -> bytes:
+        """The canonical JSON that the trust root distributes."""
+        return encode(
+            {
+                "format": POLICY_FORMAT,
+                "version": self.version,
+                "context": self.context.to_json(),
+                "issuedAt": rfc3339(self.issued_at),
+                "log": {"origin": self.log.origin, "keys": [key.to_json() for key in self.log.keys]},
+                "roles": {
+                    "ingest": self.ingest.to_json(),
+                    "screen": self.screen.to_json(),
+                    "review": self.review.to_json(),
+                    "seal": self.seal.to_json(),
+                },
+                "sources": [source.to_json() for source in self.sources],
+                "witnesses": {
+                    "keys": [{"name": witness.name, **witness.key.to_json()} for witness in self.witnesses],
+                    "quorum": self.quorum,
+                },
+                "maximumAge": {"snapshot": self.snapshot_age},
+            }
+        )
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Policy":
+        """Reads what `encode` wrote; raises MalformedError, and nothing else, on anything else."""
+        fields = Fields(parse(data, max_bytes=MAX_POLICY_BYTES), "policy")
+        fields.literal("format", POLICY_FORMAT)
+        log, roles, witnesses = fields.fields("log"), fields.fields("roles"), fields.fields("witnesses")
+        policy = cls(
+            version=fields.integer("version", minimum=1),
+            context=Context.from_fields(fields.fields("context")),
+            issued_at=fields.time("issuedAt"),
+            log=Log(log.text("origin"), _read_keys(log)),
+            ingest=Role.from_fields(roles.fields("ingest")),
+            screen=Role.from_fields(roles.fields("screen")),
+            review=Role.from_fields(roles.fields("review")),
+            seal=Role.from_fields(roles.fields("seal")),
+            sources=tuple(Source.from_fields(source) for source in fields.objects("sources")),
+            snapshot_age=fields.fields("maximumAge").integer("snapshot", minimum=1),
+            witnesses=tuple(
+                Witness(item.text("name"), PolicyKey.from_fields(item)) for item in witnesses.objects("keys")
+            ),
+            quorum=witnesses.integer("quorum"),
+        )
+        # Whatever was not read makes the bytes differ.
+        if policy.encode() != data:
+            raise MalformedError("the policy has unknown fields or is not in canonical form")
+        return policy
+
+    def source(self, name: str) -> Source | None:
+        """The source of this name, if the policy has one."""
+        return next((source for source in self.sources if source.name == name), None)
+
+    def authorise(self, envelope: Envelope, kind: type[P], *, log_index: int) -> Attested[P]:
+        """Verifies that a key which may say such a thing at this place in the log has said it.
+
+        The key id in the envelope only points at a key of the policy; the policy's key then has to verify.
+        Raises AuthorityError (unknown, revoked, or other context), SignatureError, MalformedError.
+        """
+        holder = self._holders.get(envelope.key_id)
+        if holder is None or holder.purpose not in _PURPOSES[kind]:
+            reason = f"key {envelope.key_id[:16]} is none that the policy lets sign a {kind.__name__}"
+            raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+        objection = holder.key.objection(log_index)
+        if objection is not None:
+            raise objection
+        payload = verify(envelope, holder.key.key)
+        statement = parse_statement(payload)
+        if not isinstance(statement, kind):
+            raise MalformedError(f"expected a {kind.__name__}, and it is a {type(statement).__name__}")
+        if not isinstance(statement, ReviewStatement) and statement.context != self.context:
+            raise AuthorityError(Refusal.WRONG_CONTEXT, "the statement was made for another collection")
+        return Attested(
+            statement,
+            Digest.of(payload),
+            envelope.digest,
+            holder.key.key,
+            holder.purpose,
+            holder.source,
+            log_index,
+            _SEAL,
+        )
+
+    def publisher(self, attested: Attested[SourceStatement]) -> Source:
+        """Who made this statement; raises AuthorityError when it is suspended."""
+        source = attested.source
+        if source is None or not source.active:
+            raise AuthorityError(Refusal.REVOKED_KEY, f"source {source and source.name} is suspended")
+        return source
+
+    def claim(self, attested: Attested[SourceStatement], doc_id: str, version: int) -> DocumentClaim:
+        """What the source says of this document version, where it may speak of it at all.
+
+        Raises AuthorityError: REVOKED_KEY for a suspended source, UNKNOWN_KEY out of scope or not named.
+        """
+        source = self.publisher(attested)
+        if not source.covers(self.context, doc_id):
+            raise AuthorityError(Refusal.UNKNOWN_KEY, f"{doc_id} is out of scope for source {source.name}")
+        for claim in attested.statement.documents:
+            if claim.doc_id == doc_id and claim.version == version:
+                return claim
+        reason = f"source {source.name} does not name {doc_id} version {version} in this statement"
+        raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+
+    def check_reviews(
+        self,
+        reviews: Sequence[Attested[ReviewStatement]],
+        ingest: Digest,
+        ingest_key: PublicKey,
+        source_key: PublicKey,
+    ) -> None:
+        """Raises AuthorityError BELOW_THRESHOLD unless enough different keys approve the ingest payload.
+
+        A reviewer is counted once however often it signs, and never when it also published or ingested.
+        """
+        for purpose, role in (("screen", self.screen), ("review", self.review)):
+            approving = {
+                review.key.raw
+                for review in reviews
+                if review.role == purpose and review.statement.subject == ingest
+            } - {ingest_key.raw, source_key.raw}
+            if len(approving) < role.threshold:
+                reason = f"{len(approving)} of {role.threshold} {purpose} keys approve this ingest"
+                raise AuthorityError(Refusal.BELOW_THRESHOLD, reason)
+
+    def accept(
+        self,
+        note: bytes,
+        *,
+        newer_than: SeenCheckpoint | None,
+        consistency: Sequence[bytes] = (),
+        now: int,
+    ) -> TrustedCheckpoint:
+        """Verifies a checkpoint and that it extends the newest one seen; `consistency` proves it.
+
+        Without `newer_than` this is first use: any history is taken. Raises SignatureError, AuthorityError
+        (log key revoked, NO_QUORUM), StaleError (ROLLBACK), ProofError (FORK), MalformedError.
+        """
+        parsed = Note.parse(note)
+        checkpoint, signers = verify_checkpoint(parsed, self.log.verifiers)
+        last_index = max(checkpoint.size - 1, 0)
+        objections = [key.objection(last_index) for key in self.log.keys if key.key in signers]
+        for objection in objections:
+            if objection is not None and None not in objections:
+                raise objection
+        witnesses = self._witnesses(parsed, last_index, now)
+        if len(witnesses) < self.quorum:
+            reason = f"{len(witnesses)} of {self.quorum} witnesses saw this checkpoint"
+            raise AuthorityError(Refusal.NO_QUORUM, reason)
+        if newer_than is not None and newer_than.size > 0:
+            if checkpoint.size < newer_than.size:
+                reason = f"the log has {checkpoint.size} entries, and {newer_than.size} were seen before"
+                raise StaleError(Refusal.ROLLBACK, reason)
+            old, new = newer_than.root.value, checkpoint.root.value
+            merkle.verify_consistency(newer_than.size, checkpoint.size, old, new, consistency)
+        return TrustedCheckpoint(
+            checkpoint.origin, checkpoint.size, checkpoint.root, witnesses, note, self.digest, _SEAL
+        )
+
+    def _witnesses(self, note: Note, last_index: int, now: int) -> tuple[str, ...]:
+        """The witnesses whose cosignature counts; one from the future says nothing about today."""
+        names = []
+        for witness in self.witnesses:
+            seen_at = verify_cosignature(note, witness.verifier)
+            if seen_at is None or seen_at > now + CLOCK_SKEW or witness.key.objection(last_index) is not None:
+                continue
+            names.append(witness.name)
+        return tuple(names)
+
+    def accept_snapshot(
+        self,
+        envelope: Envelope,
+        log_index: int,
+        proof: Sequence[bytes],
+        checkpoint: TrustedCheckpoint,
+        *,
+        now: int,
+        newer_than: int | None = None,
+    ) -> TrustedSnapshot:
+        """Verifies that this snapshot is the last word of a trusted tree; `newer_than` is the version seen.
+
+        Raises what `authorise` raises, ProofError (not in the log, or not where it says), and StaleError:
+        ROLLBACK when entries follow it or a newer one was seen, STALE_SNAPSHOT when its time is over.
+        """
+        attested = self.authorise(envelope, SnapshotStatement, log_index=log_index)
+        statement = attested.statement
+        merkle.verify_inclusion(
+            log_index, checkpoint.size, merkle.leaf_hash(envelope.encode()), proof, checkpoint.root.value
+        )
+        if statement.log_size != log_index:
+            reason = f"the snapshot was sealed for log index {statement.log_size}, not {log_index}"
+            raise ProofError(Refusal.NOT_IN_SNAPSHOT, reason)
+        # Else a store could show today's tree beside last week's snapshot, and bring back what was withdrawn.
+        if log_index != checkpoint.size - 1:
+            raise StaleError(Refusal.ROLLBACK, "the log goes on after this snapshot: show its last one")
+        if newer_than is not None and statement.version < newer_than:
+            reason = f"snapshot {statement.version} is older than {newer_than}, which was seen before"
+            raise StaleError(Refusal.ROLLBACK, reason)
+        if statement.issued_at > now + CLOCK_SKEW:
+            reason = f"the snapshot is issued at {rfc3339(statement.issued_at)}, which is not yet"
+            raise StaleError(Refusal.STALE_SNAPSHOT, reason)
+        expires = min(statement.expires, statement.issued_at + self.snapshot_age)
+        snapshot = TrustedSnapshot(
+            statement, attested.envelope, attested.key, checkpoint, expires, self.digest, _SEAL
+        )
+        self.require_current(snapshot, now)
+        return snapshot
+
+    def require_current(self, snapshot: TrustedSnapshot, now: int) -> None:
+        """Raises StaleError unless the snapshot was accepted under this very policy and still holds."""
+        if not snapshot.policy == snapshot.checkpoint.policy == self.digest:
+            raise StaleError(Refusal.STALE_SNAPSHOT, "the policy has changed: accept the snapshot again")
+        if now >= snapshot.expires:
+            reason = f"the snapshot ended at {rfc3339(snapshot.expires)}: seal a new one"
+            raise StaleError(Refusal.STALE_SNAPSHOT, reason)
+
+
+def _read_keys(fields: Fields) -> tuple[PolicyKey, ...]:
+    return tuple(PolicyKey.from_fields(item) for item in fields.objects("keys"))
+
+
+def _require_seal(seal: object, maker: str) -> None:
+    if seal is not _SEAL:
+        raise TypeError(f"only {maker} makes one of these, after checking it")
