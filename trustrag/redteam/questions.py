@@ -21,9 +21,9 @@ from trustrag.redteam.wording import content_words, sentences
 _MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
 _KINDS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("date", re.compile(rf"\b(?:\d{{1,2}} (?:{_MONTH})|(?:{_MONTH}) \d{{1,2}},?) \d{{4}}\b"), "which date"),
-    ("year", re.compile(r"\b(?:1[5-9]|20)\d{2}\b(?![,.]?\d)"), "which year"),
+    ("year", re.compile(r"(?<![\w.,–-])(?:1\d|20)\d{2}\b(?![,.]?\d|[–-])"), "which year"),
     ("share", re.compile(r"\b\d+(?:\.\d+)?(?:%| percent\b| per cent\b)"), "what share"),
-    ("number", re.compile(r"\b\d{1,3}(?:,\d{3})+\b|\b\d+(?:\.\d+)?\b(?!%)"), "what number"),
+    ("number", re.compile(r"(?<![\w.,–-])\d+(?:,\d{3})*(?:\.\d+)?\b(?![%–-])"), "what number"),
     ("name", re.compile(r"\b[A-Z][a-zà-ÿ]+(?: (?:de |of |van |von )?[A-Z][a-zà-ÿ]+){1,3}\b"), "who or what"),
 )
 _PRONOUNS = frozenset("he she it they this that these those his her its their".split())
@@ -57,7 +57,10 @@ def _stands_alone(sentence: str) -> bool:
     words = sentence.split()
     long_enough = _WORDS[0] <= len(words) <= _WORDS[1] and len(content_words(sentence)) >= 5
     names = sum(word[:1].isupper() for word in words[1:])
-    return long_enough and names >= 1 and words[0].casefold() not in _PRONOUNS and sentence[-1] == "."
+    whole = (
+        sentence.count("(") == sentence.count(")") and sentence.count('"') % 2 == 0 and sentence[-1] == "."
+    )
+    return long_enough and whole and names >= 1 and words[0].casefold() not in _PRONOUNS
 
 
 def _cloze(sentence: str, value: _Value) -> tuple[str, str]:
@@ -79,8 +82,11 @@ def make_questions(passages: Sequence[Honest], *, count: int, rng: np.random.Gen
         candidates = list(_candidates(one.text))
         for _, value in candidates:
             kinds[value.kind][value.text] += 1
+        # Names come last: what kind of thing one names can't be told, so its lie may be implausible.
+        exact = [pair for pair in candidates if pair[1].kind != "name"]
         if candidates:
-            sentence, value = candidates[int(rng.integers(len(candidates)))]
+            choice = exact or candidates
+            sentence, value = choice[int(rng.integers(len(choice)))]
             drawn.append((one, sentence, value))
     made: list[Question] = []
     documents: set[str] = set()
@@ -107,22 +113,21 @@ def _candidates(text: str) -> Iterator[tuple[str, _Value]]:
 
 
 def _other(value: _Value, known: Counter[str], text: str, rng: np.random.Generator) -> str | None:
-    """Another value of the same kind that the passage doesn't mention, near in size where it is a number."""
+    """Another value of the same kind that the passage doesn't mention: near in size, or as many words."""
     others = [other for other in sorted(known) if not states(text, (other,))]
-    if not others and value.kind in {"year", "number"}:
-        others = [str(int(float(value.text.replace(",", ""))) + step) for step in (3, 7, 11)]
-    if not others:
-        return None
-    if value.kind in {"year", "number", "share"}:
+    if value.kind == "name":
+        long = len(value.text.split())
+        others = [other for other in others if len(other.split()) == long] or others
+    else:
         size = _size(value.text)
-        others.sort(key=lambda other: (abs(_size(other) - size), other))
-        others = others[:8]
-    return others[int(rng.integers(len(others)))]
+        others = sorted(others, key=lambda other: (abs(_size(other) - size), other))[:8]
+    return others[int(rng.integers(len(others)))] if others else None
 
 
 def _size(text: str) -> float:
-    found = re.search(r"\d+(?:\.\d+)?", text.replace(",", ""))
-    return float(found.group()) if found else 0.0
+    """A number's value, a date's year: the last number for both."""
+    found = re.findall(r"\d+(?:\.\d+)?", text.replace(",", ""))
+    return float(found[-1])
 
 
 def load_poisonedrag(path: Path) -> list[Question]:
