@@ -157,7 +157,7 @@ def _subtree(begin: int, end: int, node: Node) -> bytes:
 
 
 def _siblings(level: int, index: int, size: int, node: Node) -> list[bytes]:
-    """What stands beside the path from subtree (level, index) to the root; on the right edge, maybe nothing."""
+    """What stands beside the path from subtree (level, index) up to the root; on the right edge, less."""
     path = []
     while 1 << level < size:
         begin = (index ^ 1) << level
