@@ -1,0 +1,268 @@
+"""Sign without the store: a source names its documents, and carries the envelopes wherever it likes.
+
+    report, envelopes = attest(read(["docs/"]), signer=key, context=context, now=now, earlier=known)
+    write_attestations(Path("docs.intoto.jsonl"), [*known, *envelopes])
+
+A file of attestations holds one DSSE envelope a line. It is also the source's memory of its version numbers:
+given back as `earlier`, documents that did not change are left alone and the others get their next version.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trustrag.errors import MalformedError, TrustragError
+from trustrag.ingest.document import Document, ReadProblem
+from trustrag.ingest.report import AttestReport, Outcome
+from trustrag.provenance.canonical import Digest, encode_metadata
+from trustrag.provenance.envelope import MAX_ENVELOPE_BYTES, Envelope, sign
+from trustrag.provenance.keys import Signer
+from trustrag.provenance.policy import Attested, Policy
+from trustrag.provenance.statement import Context, DocumentClaim, SourceStatement, parse_statement
+
+BATCH_DOCUMENTS = 32
+"""Most documents of one statement: whoever proves one passage reads the whole statement it rests on."""
+
+BATCH_WEIGHT = 44_000
+"""Most bytes that the documents of one statement may take, so that its envelope fits a log entry."""
+
+
+def claim_of(document: Document, version: int, previous: Digest | None, metadata: bytes) -> DocumentClaim:
+    """What a source says of this document. MalformedError for what cannot be signed."""
+    return DocumentClaim(
+        doc_id=document.doc_id,
+        version=version,
+        digest=document.digest,
+        previous=previous,
+        media_type=document.media_type,
+        licence=document.licence,
+        metadata=Digest.of(metadata),
+        derived_from=document.derived_from,
+    )
+
+
+def weight(claim: DocumentClaim) -> int:
+    """An upper bound of the bytes that a document takes in a source or an ingest statement.
+
+    Its name stands in an ingest statement three times, where quotes and backslashes take two bytes. Raises
+    MalformedError where one document alone is more than a statement holds.
+    """
+    name = len(claim.doc_id.encode()) + claim.doc_id.count('"') + claim.doc_id.count("\\")
+    size = 1200 + 3 * name + 1400 * len(claim.derived_from)
+    if size > BATCH_WEIGHT:
+        raise MalformedError(f"derived from {len(claim.derived_from)} media: too many for one statement")
+    return size
+
+
+def attest(
+    documents: Iterable[Document | ReadProblem],
+    *,
+    signer: Signer,
+    context: Context,
+    now: int,
+    expires: int | None = None,
+    version: int | None = None,
+    earlier: Sequence[Envelope] = (),
+) -> tuple[AttestReport, list[Envelope]]:
+    """Sign documents as their source, in batches; returns what was done and the new envelopes.
+
+    `earlier` are the source's own attestations: a document they name with the same bytes, metadata and
+    licence is unchanged (unless that statement has expired), another gets the version after theirs, or
+    `version` where that is given. Raises ValueError for a `version` below 1.
+    """
+    if version is not None and version < 1:
+        raise ValueError("versions begin at 1")
+    known = _newest(earlier, context, now)
+    lists: dict[str, list[Outcome]] = {"attested": [], "unchanged": [], "refused": [], "skipped": []}
+    claims: list[DocumentClaim] = []
+    for item in documents:
+        if isinstance(item, ReadProblem):
+            lists["skipped" if item.skipped else "refused"].append(Outcome(item.path, item.reason))
+            continue
+        outcome, claim = _claim_next(item, known, version)
+        if claim is not None:
+            claims.append(claim)
+            known[claim.doc_id] = _Known(claim, expired=False, signed_now=True)
+        kind = "refused" if outcome.version == 0 else "unchanged" if claim is None else "attested"
+        lists[kind].append(outcome)
+    envelopes = [
+        sign(SourceStatement(context, batch, now, expires).encode(), signer) for batch in _batches(claims)
+    ]
+    return AttestReport(**{name: tuple(outcomes) for name, outcomes in lists.items()}), envelopes
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    claim: DocumentClaim
+    expired: bool
+    signed_now: bool = False
+
+
+def _newest(earlier: Sequence[Envelope], context: Context, now: int) -> dict[str, _Known]:
+    """The newest claim for each document. These only continue a count, so no signature is asked for."""
+    known: dict[str, _Known] = {}
+    for envelope in earlier:
+        statement = parse_statement(envelope.payload)
+        if not isinstance(statement, SourceStatement) or statement.context != context:
+            continue
+        expired = statement.expires is not None and statement.expires <= now
+        for claim in statement.documents:
+            if claim.doc_id not in known or claim.version > known[claim.doc_id].claim.version:
+                known[claim.doc_id] = _Known(claim, expired)
+    return known
+
+
+def _claim_next(
+    document: Document, known: dict[str, _Known], version: int | None
+) -> tuple[Outcome, DocumentClaim | None]:
+    last = known.get(document.doc_id)
+    number = version or (last.claim.version + 1 if last else 1)
+    try:
+        # The version before is named only where it is known to be the one before.
+        follows = last is not None and number == last.claim.version + 1
+        previous = last.claim.digest if last is not None and follows else None
+        claim = claim_of(document, number, previous, encode_metadata(document.metadata))
+        weight(claim)
+    except MalformedError as error:
+        return Outcome(document.doc_id, str(error)), None
+    if last is None:
+        return Outcome(document.doc_id, "signed", number), claim
+    if _says_the_same(last.claim, claim) and not last.expired:
+        return Outcome(document.doc_id, "already signed", last.claim.version), None
+    if last.signed_now:
+        return Outcome(document.doc_id, "another document of this run has the same id"), None
+    if number <= last.claim.version:
+        return Outcome(
+            document.doc_id, f"version {last.claim.version} is signed already; give a later one"
+        ), None
+    return Outcome(document.doc_id, f"signed, after version {last.claim.version}", number), claim
+
+
+def _says_the_same(old: DocumentClaim, new: DocumentClaim) -> bool:
+    return (old.digest, old.metadata, old.licence, old.media_type, old.derived_from) == (
+        new.digest,
+        new.metadata,
+        new.licence,
+        new.media_type,
+        new.derived_from,
+    )
+
+
+def _batches(claims: Iterable[DocumentClaim]) -> Iterator[tuple[DocumentClaim, ...]]:
+    batch: list[DocumentClaim] = []
+    total = 0
+    for claim in claims:
+        size = weight(claim)
+        if batch and (len(batch) == BATCH_DOCUMENTS or total + size > BATCH_WEIGHT):
+            yield tuple(batch)
+            batch, total = [], 0
+        batch.append(claim)
+        total += size
+    if batch:
+        yield tuple(batch)
+
+
+def write_attestations(path: Path, envelopes: Iterable[Envelope]) -> None:
+    """Write one envelope a line, all or nothing: a reader finds the old file or the whole new one."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.writelines(envelope.encode() + b"\n" for envelope in envelopes)
+            stream.flush()
+            os.fsync(descriptor)
+        # mkstemp makes files for the owner alone; attestations are public.
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_attestations(path: Path) -> Iterator[Envelope | ReadProblem]:
+    """Read a file of attestations; a bad line is a problem of its own. Raises OSError."""
+    with path.open("rb") as stream:
+        number = 0
+        # Nothing longer than an envelope is held in memory, however long the line.
+        while line := stream.readline(MAX_ENVELOPE_BYTES + 3):
+            number += 1
+            if not line.strip():
+                continue
+            try:
+                yield Envelope.parse(line.strip())
+            except MalformedError as error:
+                yield ReadProblem(f"{path.name}:{number}", f"{error.refusal}: {error}")
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_ENVELOPE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedClaim:
+    """One claim with the attestation that makes it, checked against the policy."""
+
+    claim: DocumentClaim
+    attested: Attested[SourceStatement]
+    envelope: Envelope
+
+
+class ClaimBook:
+    """What a set of attestations says, by document, and why some of it is not believed."""
+
+    def __init__(self, envelopes: Iterable[Envelope], policy: Policy, *, log_index: int, now: int) -> None:
+        self._policy = policy
+        self._claims: dict[str, list[SignedClaim]] = {}
+        self._reasons: dict[str, str] = {}
+        self.problems: list[Outcome] = []
+        for envelope in envelopes:
+            self._enter(envelope, log_index, now)
+
+    def _enter(self, envelope: Envelope, log_index: int, now: int) -> None:
+        try:
+            attested = self._policy.authorise(envelope, SourceStatement, log_index=log_index)
+        except TrustragError as error:
+            self._blame(envelope, one_reason(error))
+            return
+        if attested.statement.expires is not None and attested.statement.expires <= now:
+            self._blame(envelope, "EXPIRED: its attestation has run out; the source has to sign it again")
+            return
+        for claim in attested.statement.documents:
+            self._claims.setdefault(claim.doc_id, []).append(SignedClaim(claim, attested, envelope))
+
+    def _blame(self, envelope: Envelope, reason: str) -> None:
+        """Note the reason for every document that the envelope speaks of; nothing else of it is used."""
+        try:
+            statement = parse_statement(envelope.payload)
+        except MalformedError:
+            statement = None
+        if not isinstance(statement, SourceStatement):
+            self.problems.append(Outcome(f"attestation {envelope.digest.hex[:16]}", reason))
+            return
+        for claim in statement.documents:
+            self._reasons[claim.doc_id] = reason
+
+    def find(self, document: Document, metadata: bytes) -> SignedClaim | str:
+        """The newest claim for exactly these bytes and metadata, or in one line why there is none."""
+        entries = self._claims.get(document.doc_id, [])
+        if not entries:
+            return self._reasons.get(document.doc_id, "unsigned: no attestation names it")
+        same_bytes = [entry for entry in entries if entry.claim.digest == document.digest]
+        if not same_bytes:
+            signed = max(entries, key=lambda entry: entry.claim.version).claim.digest.hex[:16]
+            return f"TAMPERED_TEXT: its bytes are {document.digest.hex[:16]}…, the signed ones {signed}…"
+        digest = Digest.of(metadata)
+        exact = [entry for entry in same_bytes if entry.claim.metadata == digest]
+        if not exact:
+            return "TAMPERED_METADATA: its bytes are the signed ones, its metadata are not"
+        best = max(exact, key=lambda entry: entry.claim.version)
+        try:
+            self._policy.claim(best.attested, best.claim.doc_id, best.claim.version)
+        except TrustragError as error:
+            return one_reason(error)
+        return best
+
+
+def one_reason(error: TrustragError) -> str:
+    """An error as the one line of a report, beginning with its refusal where it has one."""
+    text = " ".join(str(error).split())
+    return f"{error.refusal}: {text}" if isinstance(error, MalformedError) else text

@@ -1,0 +1,211 @@
+"""What becomes of one document: may it be written, as which version, or why not.
+
+Decided from what its source signed, what the ledger holds under its name, and what the battery found.
+Nothing is written here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from trustrag.errors import AuthorityError, Refusal, StaleError
+from trustrag.ingest.attest import ClaimBook, SignedClaim, claim_of, weight
+from trustrag.ingest.batch import Candidate
+from trustrag.ingest.chunking import Chunk, Chunker, whole
+from trustrag.ingest.document import Document
+from trustrag.ingest.report import Outcome
+from trustrag.ingest.screening import Battery, Verdict
+from trustrag.ledger import Ledger, StoredPassage, VersionRow
+from trustrag.provenance.canonical import Digest, encode_metadata
+from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.keys import PublicKey
+from trustrag.provenance.policy import Policy, Source
+from trustrag.provenance.statement import MAX_DOC_ID_BYTES, DocumentClaim, check_text
+
+Settled: TypeAlias = tuple[Literal["unchanged", "refused"], Outcome]
+
+_STANDS = frozenset({"active", "quarantined"})
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """The source that signs what no attestation names."""
+
+    source: Source
+    key: PublicKey
+
+    @classmethod
+    def find(cls, policy: Policy, key: PublicKey, log_index: int) -> "Publisher":
+        """The source of this key; AuthorityError where it has none or may not speak now."""
+        for source in policy.sources:
+            for known in source.keys:
+                if known.key == key:
+                    objection = known.objection(log_index)
+                    if objection is not None:
+                        raise objection
+                    if not source.active:
+                        raise AuthorityError(Refusal.REVOKED_KEY, f"source {source.name} is suspended")
+                    return cls(source, key)
+        raise AuthorityError(Refusal.UNKNOWN_KEY, f"key {key.key_id[:16]} is no source's")
+
+    def require_scope(self, policy: Policy, doc_id: str) -> None:
+        """Raises AuthorityError for a document that this source may not publish."""
+        if not self.source.covers(policy.context, doc_id):
+            reason = f"{doc_id} is outside the scope of source {self.source.name}"
+            raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    claim: DocumentClaim
+    source: Source
+    envelope: Envelope | None
+
+
+class Decider:
+    """Decides over one document after the other; `publisher` signs what no attestation names."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        policy: Policy,
+        chunker: Chunker,
+        battery: Battery,
+        book: ClaimBook,
+        publisher: Publisher | None,
+        now: int,
+    ) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._chunker = chunker
+        self._battery = battery
+        self._book = book
+        self._publisher = publisher
+        self._now = now
+
+    def decide(self, document: Document) -> Candidate | Settled:
+        """A candidate for the next batch, or what the document already is.
+
+        Raises MalformedError and VerificationError for a document that may not come in.
+        """
+        # First of all its name: the rest looks it up.
+        check_text(document.doc_id, "document id", MAX_DOC_ID_BYTES)
+        metadata = encode_metadata(document.metadata)
+        found = self._book.find(document, metadata)
+        if isinstance(found, str) and self._publisher is None:
+            return _refused(document, found)
+        newest = self._ledger.version_of(document.doc_id)
+        chunks = whole(document.text) if document.whole else self._cut(document)
+        if not chunks:
+            return _refused(document, "no text in it")
+        if isinstance(found, SignedClaim):
+            claimed = self._by_attestation(found, newest)
+        else:
+            claimed = self._by_publisher(document, metadata, newest, chunks)
+        if isinstance(claimed, Outcome):
+            return "unchanged", claimed
+        weight(claimed.claim)
+        return self._candidate(document, metadata, chunks, claimed)
+
+    def _cut(self, document: Document) -> tuple[Chunk, ...]:
+        return self._chunker.cut(
+            document.text, markdown=document.media_type in ("text/markdown", "text/html")
+        )
+
+    def _by_attestation(self, found: SignedClaim, newest: VersionRow | None) -> _Claimed | Outcome:
+        claim, source = found.claim, found.attested.source
+        if source is None:
+            raise AuthorityError(Refusal.UNKNOWN_KEY, "the attestation is no source's")
+        if newest is None:
+            return _Claimed(claim, source, found.envelope)
+        _require_owner(newest, source)
+        same = newest.digest == claim.digest and newest.metadata_digest == claim.metadata
+        if same and claim.version == newest.version and newest.standing in _STANDS:
+            return _unchanged(newest)
+        if claim.version <= newest.version:
+            reason = f"version {claim.version} is signed, and the ledger has seen version {newest.version}"
+            raise StaleError(Refusal.ROLLBACK, reason)
+        follows = claim.version == newest.version + 1
+        if follows and claim.previous is not None and claim.previous != newest.digest:
+            reason = f"version {claim.version} says it follows other bytes than version {newest.version} has"
+            raise StaleError(Refusal.FORK, reason)
+        return _Claimed(claim, source, found.envelope)
+
+    def _by_publisher(
+        self, document: Document, metadata: bytes, newest: VersionRow | None, chunks: Sequence[Chunk]
+    ) -> _Claimed | Outcome:
+        if self._publisher is None:
+            raise AuthorityError(Refusal.UNKNOWN_KEY, "no source signs in this run")
+        self._publisher.require_scope(self._policy, document.doc_id)
+        source = self._publisher.source
+        if newest is None:
+            return _Claimed(claim_of(document, 1, None, metadata), source, None)
+        _require_owner(newest, source)
+        if newest.digest == document.digest and newest.metadata_digest == Digest.of(metadata):
+            if newest.standing in _STANDS and self._same_cuts(newest, chunks):
+                return _unchanged(newest)
+            # A folder that is taken in every night must not bring back what a person took out. A program
+            # that adds what it deleted means it.
+            if newest.standing not in _STANDS and not document.whole:
+                reason = f"version {newest.version} with these bytes is {newest.standing}; restore that one"
+                raise StaleError(Refusal.NOT_IN_SNAPSHOT, reason)
+        claim = claim_of(document, newest.version + 1, newest.digest, metadata)
+        return _Claimed(claim, source, None)
+
+    def _same_cuts(self, newest: VersionRow, chunks: Sequence[Chunk]) -> bool:
+        """Whether the stored version is cut like this and has not expired.
+
+        Compared are the number of cuts and the outer two: other settings change one of them.
+        """
+        if newest.chunk_count != len(chunks):
+            return False
+        first = newest.first_chunk
+        for chunk, stored in zip(
+            (chunks[0], chunks[-1]), self._ledger.passages([first, first + len(chunks) - 1]), strict=True
+        ):
+            if not isinstance(stored, StoredPassage):
+                # Quarantined, or damaged: neither is mended by writing it again.
+                return True
+            leaf, expires = stored.evidence.leaf, stored.evidence.entry.expires
+            if (leaf.start, leaf.end) != (chunk.start, chunk.end):
+                return False
+            if expires is not None and expires <= self._now:
+                return False
+        return True
+
+    def _candidate(
+        self, document: Document, metadata: bytes, chunks: tuple[Chunk, ...], claimed: _Claimed
+    ) -> Candidate:
+        review = self._battery.review(document)
+        return Candidate(
+            document=document,
+            metadata=metadata,
+            chunks=chunks,
+            chunker=self._chunker.whole_id if document.whole else self._chunker.id,
+            claim=claimed.claim,
+            source_name=claimed.source.name,
+            envelope=claimed.envelope,
+            review=review,
+            held=review.reason if review.verdict is Verdict.QUARANTINE else self._awaited(),
+        )
+
+    def _awaited(self) -> str:
+        """Approvals that this policy asks for beyond the one the battery signs."""
+        missing = self._policy.screen.threshold - 1 + self._policy.review.threshold
+        return f"waits for {missing} more signed review{'s' * (missing > 1)}" if missing > 0 else ""
+
+
+def _require_owner(newest: VersionRow, source: Source) -> None:
+    """A name belongs to the source that published it first, for as long as that publication stands."""
+    if newest.source_name != source.name and newest.standing in _STANDS:
+        reason = f"{newest.doc_id} is published by {newest.source_name}; {source.name} may not replace it"
+        raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+
+
+def _unchanged(newest: VersionRow) -> Outcome:
+    reason = f"version {newest.version} stands" if newest.standing == "active" else f"is {newest.standing}"
+    return Outcome(newest.doc_id, reason, newest.version, newest.chunk_count)
+
+
+def _refused(document: Document, reason: str) -> Settled:
+    return "refused", Outcome(document.doc_id, reason)
