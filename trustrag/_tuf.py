@@ -2,7 +2,7 @@
 
 python-tuf's own client does the verifying: the chain of roots, signatures and thresholds, versions, hashes.
 It reads a folder through `LocalFetcher`, so there is no network. What it does not check is checked here, on
-the same bytes: strict JSON, Ed25519 only, honest points, and no public key in two places (python-tuf counts
+the same bytes: one spelling, Ed25519 only, honest points, and no public key in two places (python-tuf counts
 signatures by key id, so one key under two ids would pass for two).
 """
 
@@ -30,8 +30,8 @@ from trustrag.errors import (
     StaleError,
     TrustragError,
 )
-from trustrag.provenance.canonical import Digest, parse
-from trustrag.provenance.keys import PublicKey, Signer
+from trustrag.provenance.canonical import Digest, Fields, bytes_from_hex, parse_canonical
+from trustrag.provenance.keys import SIGNATURE_SIZE, PublicKey, Signer
 
 POLICY: Final = "policy.json"
 MAX_BYTES: Final = 9 << 20  # above the largest policy; nothing in the folder is read further
@@ -234,10 +234,13 @@ def _meta(version: int, data: bytes) -> MetaFile:
 
 
 def _parse_strictly(name: str, data: bytes) -> None:
-    try:
-        parse(data, max_bytes=MAX_BYTES)
-    except MalformedError as error:
-        raise MalformedError(f"{name}: {error}") from error
+    """Refuses metadata with a second spelling: canonical JSON, signatures in lowercase hex."""
+    fields = Fields(parse_canonical(data, max_bytes=MAX_BYTES), name)
+    for signature in fields.objects("signatures"):
+        try:
+            bytes_from_hex(signature.text("sig"), SIGNATURE_SIZE)
+        except MalformedError as error:
+            raise MalformedError(f"{name}: a signature is {error}") from error
 
 
 def _public_key(key_id: str, key: object) -> PublicKey:

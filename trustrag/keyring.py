@@ -196,11 +196,11 @@ class SeenState:
             raise StaleError(
                 Refusal.FORK, f"two logs of {self.log_size} entries were signed, with two histories"
             )
-        newer_root = other.trust.get("root", 0) >= self.trust.get("root", 0) and other.root is not None
+        newer_root = self.root is None or other.trust.get("root", 0) > self.trust.get("root", 0)
         higher_log = other if other.log_size > self.log_size else self
         roles = sorted({*self.trust, *other.trust})
         return type(self)(
-            root=other.root if newer_root else self.root,
+            root=other.root if newer_root and other.root is not None else self.root,
             trust={role: max(self.trust.get(role, 0), other.trust.get(role, 0)) for role in roles},
             snapshot_version=max(self.snapshot_version, other.snapshot_version),
             log_size=higher_log.log_size,
