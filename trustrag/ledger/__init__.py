@@ -1,0 +1,41 @@
+"""The memory: documents, what stands of them, and the log that proves it. See `Ledger`."""
+
+from trustrag.ledger.ledger import Ledger
+from trustrag.ledger.model import (
+    Action,
+    Admission,
+    Changes,
+    Ids,
+    Problem,
+    Ruling,
+    Sealer,
+    Snapshot,
+    Standing,
+    StoredPassage,
+    StoredText,
+    UnprovedPassage,
+    Vectors,
+    VersionRow,
+    matches,
+)
+from trustrag.ledger.view import View
+
+__all__ = [
+    "Action",
+    "Admission",
+    "Changes",
+    "Ids",
+    "Ledger",
+    "Problem",
+    "Ruling",
+    "Sealer",
+    "Snapshot",
+    "Standing",
+    "StoredPassage",
+    "StoredText",
+    "UnprovedPassage",
+    "Vectors",
+    "VersionRow",
+    "View",
+    "matches",
+]

@@ -1,0 +1,123 @@
+"""The append-only log: envelopes as RFC 6962 leaves, and proofs from its stored nodes.
+
+Each entry's row keeps the hashes of all complete subtrees that the entry closes, its own leaf first. So node
+(level, index) is in the row of its last leaf, an append writes one row and touches no other, and a proof
+reads a few dozen rows at any size.
+"""
+
+from collections.abc import Sequence
+
+from trustrag.errors import LedgerError
+from trustrag.ledger.sqlite import Session
+from trustrag.provenance.canonical import Digest
+from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.evidence import LoggedEnvelope
+from trustrag.provenance.merkle import (
+    HASH_SIZE,
+    append,
+    consistency_path,
+    inclusion_path,
+    leaf_hash,
+    root_at,
+)
+
+_MAX_PARSED = 2048  # envelopes kept; one has 65,535 bytes at most
+
+
+class Log:
+    """The log as one transaction sees it. Nodes that were read or made are remembered for its length."""
+
+    def __init__(self, session: Session, parsed: dict[int, Envelope] | None = None) -> None:
+        """`parsed` may outlive the transaction: what it holds counts only while the row has the same
+        bytes.
+        """
+        self._session = session
+        self._parsed = {} if parsed is None else parsed
+        self._size = session.log_size()
+        self._closed_by: dict[int, bytes] = {}
+        self._logged: dict[tuple[int, int], LoggedEnvelope] = {}
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def root(self, size: int) -> Digest:
+        """The root of the first `size` entries. Requires 0 <= size <= self.size, else LedgerError."""
+        self._require(size)
+        return Digest(root_at(size, self._node))
+
+    def append(self, envelope: Envelope) -> int:
+        """The index of this envelope's entry; an envelope that is in the log already is not entered again."""
+        data = envelope.encode()
+        digest = Digest.of(data)
+        known = self._session.entry_index(digest)
+        if known is not None:
+            return known
+        index = self._size
+        nodes = b"".join(node for _, _, node in append(index, leaf_hash(data), self._node))
+        self._session.add_entry(index, digest, nodes, data)
+        self._closed_by[index] = nodes
+        self._size = index + 1
+        return index
+
+    def envelope(self, index: int) -> Envelope:
+        """Raises MalformedError or LedgerError when the row holds no envelope."""
+        data = self._session.entry_envelope(index)
+        known = self._parsed.get(index)
+        if known is None or known.encode() != data:
+            if len(self._parsed) >= _MAX_PARSED:
+                self._parsed.clear()
+            known = self._parsed[index] = Envelope.parse(data)
+        return known
+
+    def logged(self, index: int, size: int) -> LoggedEnvelope:
+        """An entry with its proof of inclusion in the first `size` entries."""
+        self._require(size)
+        if not 0 <= index < size:
+            raise LedgerError(f"log entry {index} is not among the first {size}")
+        known = self._logged.get((index, size))
+        if known is None:
+            proof = tuple(inclusion_path(index, size, self._node))
+            known = self._logged[index, size] = LoggedEnvelope(self.envelope(index), index, proof)
+        return known
+
+    def consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """Proves that the first `new_size` entries extend the first `old_size`; empty when there is
+        nothing to prove.
+        """
+        self._require(new_size)
+        if not 0 <= old_size <= new_size:
+            raise LedgerError(
+                f"the log has {self._size} entries: nothing leads from {old_size} to {new_size}"
+            )
+        return consistency_path(old_size, new_size, self._node) if old_size else []
+
+    def _node(self, level: int, index: int) -> bytes:
+        last = ((index + 1) << level) - 1
+        nodes = self._closed_by.get(last)
+        if nodes is None:
+            nodes = self._closed_by[last] = self._session.entry_nodes(last)
+        return node_of(nodes, level, f"log entry {last}")
+
+    def _require(self, size: int) -> None:
+        if not 0 <= size <= self._size:
+            raise LedgerError(f"the log has {self._size} entries, not {size}: rows are missing in ledger.db")
+
+
+def node_of(nodes: bytes, level: int, what: str) -> bytes:
+    """One hash out of those that a row closes."""
+    node = nodes[level * HASH_SIZE : (level + 1) * HASH_SIZE]
+    if len(node) != HASH_SIZE:
+        raise LedgerError(f"{what} has lost its tree node at level {level}")
+    return node
+
+
+def completed(leaf_hashes: Sequence[bytes]) -> list[bytes]:
+    """For each leaf of a new tree the joined hashes of the subtrees that it closes, its own first."""
+    tree: dict[tuple[int, int], bytes] = {}
+    rows = []
+    for index, leaf in enumerate(leaf_hashes):
+        nodes = append(index, leaf, lambda level, at: tree[level, at])
+        tree.update(((level, at), node) for level, at, node in nodes)
+        rows.append(b"".join(node for _, _, node in nodes))
+    return rows

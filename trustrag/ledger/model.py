@@ -1,0 +1,183 @@
+"""What goes into a ledger and what comes out, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trustrag.errors import Refusal
+from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
+from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.evidence import Evidence
+from trustrag.provenance.keys import Signer
+from trustrag.provenance.statement import DocumentClaim
+
+Ids: TypeAlias = NDArray[np.int64]
+Vectors: TypeAlias = NDArray[np.float32]
+Standing: TypeAlias = Literal["active", "superseded", "quarantined", "withdrawn"]
+Action: TypeAlias = Literal["quarantine", "restore", "withdraw"]
+
+_LONGEST_TERM = 512  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """Who seals: `seal` signs snapshots, `log` signs checkpoints of the log called `origin`."""
+
+    origin: str
+    seal: Signer
+    log: Signer
+    snapshot_lifetime: int  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A chunk's text and its span in the document's text, in characters."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """One document version with all that was said about it. `vectors` is float32[len(chunks), dimension].
+
+    `metadata` is the canonical JSON whose digest the claim names. `source_name` and `title` are for people
+    and filters; what a passage proves comes from its envelopes alone.
+    """
+
+    claim: DocumentClaim
+    source: Envelope
+    ingest: Envelope
+    reviews: tuple[Envelope, ...]
+    title: str
+    metadata: bytes
+    chunks: tuple[StoredText, ...]
+    vectors: Vectors
+    source_name: str
+    standing: Literal["active", "quarantined"] = "active"
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A change of standing for one document or for everything of one source.
+
+    `version` names the version to restore; without it the newest that does not stand. `reviews` are approvals
+    that came since, for `restore` of a document.
+    """
+
+    action: Action
+    reason: str
+    doc_id: str | None = None
+    source: str | None = None
+    version: int | None = None
+    reviews: tuple[Envelope, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.doc_id is None) == (self.source is None):
+            raise ValueError("a ruling names a document or a source, and not both")
+        if (self.version is not None or self.reviews) and (self.action != "restore" or self.doc_id is None):
+            raise ValueError("only the restoring of one document takes a version or reviews")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One sealed state. `log_index` is the snapshot's own entry, `log_size` the size that its checkpoint
+    signs.
+    """
+
+    version: int
+    root: Digest
+    log_index: int
+    log_size: int
+    action: str
+    reason: str | None
+    issued_at: int
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version of one document, as the ledger remembers it; unsigned, and so never shown as proved."""
+
+    row: int
+    doc_id: str
+    version: int
+    digest: Digest
+    source_name: str
+    title: str
+    standing: str
+    first_chunk: int
+    chunk_count: int
+    admitted: int  # the version of the snapshot that it came in with
+    findings: tuple[str, ...]
+    metadata: bytes
+    metadata_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A chunk with all that proves it. Nothing here is verified yet. `vector` is little-endian float32."""
+
+    chunk_id: int
+    text: str
+    metadata: bytes
+    vector: bytes
+    evidence: Evidence
+    title: str
+    source_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnprovedPassage:
+    """A chunk that cannot even be shown with evidence: it no longer stands, never was, or its rows are
+    damaged.
+
+    `doc_id` is empty and `index` -1 where the rows do not tell.
+    """
+
+    chunk_id: int
+    doc_id: str
+    index: int
+    refusal: Refusal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an index that followed the ledger up to an earlier snapshot has to add and remove to be at
+    `version`.
+    """
+
+    added: Ids
+    removed: Ids
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that the audit found wrong: where in the ledger, and what."""
+
+    where: str
+    what: str
+
+
+def matches(metadata: Mapping[str, Metadata], where: Mapping[str, Metadata]) -> bool:
+    """Whether every field of `where` is in `metadata` with an equal JSON value: true is not 1, and 1 is
+    1.0.
+    """
+    return all(name in metadata and term(metadata[name]) == term(value) for name, value in where.items())
+
+
+def term(value: Metadata) -> str:
+    """What stands for a metadata value in filters: its canonical JSON, or its digest where that is long.
+
+    Raises MalformedError for what JSON cannot hold.
+    """
+    encoded = encode_metadata({"": value})[len('{"":') : -1]
+    # No JSON value begins with an s, so the two forms cannot meet.
+    return encoded.decode() if len(encoded) <= _LONGEST_TERM else f"sha256:{Digest.of(encoded).hex}"

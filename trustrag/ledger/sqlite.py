@@ -1,0 +1,564 @@
+"""The ledger's rows in SQLite: every statement, and the border where its errors are translated.
+
+What comes out of the database was perhaps written by somebody else. Each value is checked for its type and
+bounds here; what it means is proved elsewhere. Nothing above this module sees a `sqlite3` error:
+a file that cannot be read is a BackendError, a row that makes no sense a LedgerError.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+from sqlite_utils import Database
+
+from trustrag.errors import BackendError, LedgerError
+from trustrag.ledger.model import Ids, Ruling, Snapshot, VersionRow
+from trustrag.provenance.canonical import Digest
+from trustrag.provenance.standing import ChunkLeaf
+
+Value = None | int | str | bytes
+Row = tuple[object, ...]
+Term = tuple[str, str]  # a metadata field and what stands for its value
+
+_BUSY_SECONDS = 10.0
+_MAX_VALUE_BYTES = 64 << 20  # the longest text or blob we read: a hostile row must not fill the memory
+_MAX_INTEGER = 2**53
+STANDINGS = frozenset({"active", "superseded", "quarantined", "withdrawn"})
+_NOW = "since IS NOT NULL AND until IS NULL"
+_THEN = "since <= ? AND (until IS NULL OR until > ?)"
+_SNAPSHOT = "version, root, log_index, action, reason, issued_at, expires"
+_CHUNK = "id, version, span_start, span_end, text_digest, vector_digest, text"
+_STANDING = "id, version, doc_id, since, until, entry"
+_VERSION = (
+    "id, doc_id, version, document, source, title, standing, first_chunk, chunk_count, admitted, findings,"
+    " metadata, metadata_digest"
+)
+
+
+class StandingRow(NamedTuple):
+    """One stay of a version in the standing tree, or (`since` None) its waiting outside."""
+
+    id: int
+    version: int
+    doc_id: str
+    since: int | None
+    until: int | None
+    entry: bytes
+
+
+class ChunkRow(NamedTuple):
+    """One chunk without its vector."""
+
+    id: int
+    version: int
+    start: int
+    end: int
+    text_digest: Digest
+    vector_digest: Digest
+    text: str
+
+    @classmethod
+    def of(cls, first: int, version: int, leaf: ChunkLeaf, text: str) -> "ChunkRow":
+        """The row of a leaf, in a version whose chunks begin at row `first`."""
+        return cls(first + leaf.index, version, leaf.start, leaf.end, leaf.text, leaf.vector, text)
+
+
+def connect(path: Path, *, write: bool) -> Database:
+    """A connection to an existing database, or for a writer also a new one.
+
+    Requires the caller to hold the folder's lock when `write`. Any thread may use it, one at a time.
+    """
+    mode = "rwc" if write else "ro"
+    if not write and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+        mode = (
+            "ro&immutable=1"  # a read-only medium: nobody can write there, and SQLite could make no -shm file
+        )
+    with translated(path.name):
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, check_same_thread=False
+        )
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
+        # No plug-ins of sqlite-utils in here: they would be somebody's code inside the ledger.
+        db = Database(connection, execute_plugins=False)
+        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", f"query_only={'OFF' if write else 'ON'}"):
+            db.execute(f"PRAGMA {pragma}")
+        if write:
+            db.execute("PRAGMA journal_mode=WAL")
+            # FULL: a commit returns when the disk has it. Anything less and an acknowledged document can
+            # vanish.
+            db.execute("PRAGMA synchronous=FULL")
+    return db
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turns whatever SQLite raises into BackendError."""
+    try:
+        yield
+    except (sqlite3.Error, OverflowError) as error:
+        raise BackendError(f"{what} cannot be used: {error}") from error
+
+
+class Session:
+    """The statements over one connection. Callers open a transaction with `reading` or `writing` around
+    them.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._connection = db.conn
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One read transaction: everything inside sees the ledger at one commit."""
+        self._run("BEGIN")
+        try:
+            yield
+        finally:
+            with translated("ledger.db"):
+                self._connection.rollback()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One write transaction: all of it is on disk when this returns, or none of it ever was."""
+        with translated("ledger.db"), self._db.atomic():
+            yield
+
+    # -- settings
+
+    def settings(self) -> dict[str, str]:
+        return {
+            _text(name, "setting"): _text(value, "setting")
+            for name, value in self._rows("SELECT * FROM setting")
+        }
+
+    def put_setting(self, name: str, value: str) -> None:
+        self._run("INSERT OR REPLACE INTO setting VALUES (?, ?)", name, value)
+
+    def vector_rows(self) -> int:
+        """How many rows of the vector file count."""
+        row = self._row("SELECT value FROM setting WHERE name = 'vectors'")
+        text = _text(row[0], "setting vectors") if row else ""
+        if not (text.isascii() and text.isdigit() and len(text) < 16):
+            raise LedgerError("ledger.db does not say how many vectors there are")
+        return int(text)
+
+    # -- the log
+
+    def log_size(self) -> int:
+        row = self._row("SELECT max(idx) FROM entry")
+        return 0 if row is None or row[0] is None else _integer(row[0], "entry.idx") + 1
+
+    def entry_nodes(self, index: int) -> bytes:
+        return self._blob("SELECT nodes FROM entry WHERE idx = ?", index, f"log entry {index}")
+
+    def entry_envelope(self, index: int) -> bytes:
+        return self._blob("SELECT envelope FROM entry WHERE idx = ?", index, f"log entry {index}")
+
+    def entry_index(self, digest: Digest) -> int | None:
+        row = self._row("SELECT idx FROM entry WHERE digest = ?", digest.value)
+        return None if row is None else _integer(row[0], "entry.idx")
+
+    def add_entry(self, index: int, digest: Digest, nodes: bytes, envelope: bytes) -> None:
+        self._run("INSERT INTO entry VALUES (?, ?, ?, ?)", index, digest.value, nodes, envelope)
+
+    # -- snapshots
+
+    def snapshot(self, version: int | None = None) -> Snapshot | None:
+        """The snapshot of that version, or the newest."""
+        if version is None:
+            row = self._row(f"SELECT {_SNAPSHOT} FROM snapshot ORDER BY version DESC LIMIT 1")
+        else:
+            row = self._row(f"SELECT {_SNAPSHOT} FROM snapshot WHERE version = ?", version)
+        return None if row is None else _snapshot(row)
+
+    def snapshots(self) -> list[Snapshot]:
+        return [_snapshot(row) for row in self._rows(f"SELECT {_SNAPSHOT} FROM snapshot ORDER BY version")]
+
+    def checkpoint(self, version: int) -> bytes:
+        """The signed note that was published with that snapshot."""
+        return self._blob("SELECT checkpoint FROM snapshot WHERE version = ?", version, f"snapshot {version}")
+
+    def add_snapshot(self, item: Snapshot, checkpoint: bytes) -> None:
+        self._run(
+            f"INSERT INTO snapshot ({_SNAPSHOT}, checkpoint) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            item.version,
+            item.root.value,
+            item.log_index,
+            item.action,
+            item.reason,
+            item.issued_at,
+            item.expires,
+            checkpoint,
+        )
+
+    # -- versions
+
+    def version(self, row_id: int) -> VersionRow | None:
+        row = self._row(f"SELECT {_VERSION} FROM version WHERE id = ?", row_id)
+        return None if row is None else _version(row)
+
+    def versions(self, doc_id: str) -> list[VersionRow]:
+        """All versions of a document, oldest first."""
+        rows = self._rows(f"SELECT {_VERSION} FROM version WHERE doc_id = ? ORDER BY version", doc_id)
+        return [_version(row) for row in rows]
+
+    def all_versions(self) -> Iterator[VersionRow]:
+        """Every version, by document and number."""
+        return map(_version, self._iterate(f"SELECT {_VERSION} FROM version ORDER BY doc_id, version"))
+
+    def versions_of_source(
+        self, source: str, standings: Sequence[str], *, ruled: bool = False
+    ) -> list[VersionRow]:
+        """A source's versions in these standings, oldest first; `ruled`: those put there by a ruling on
+        the source.
+        """
+        condition = (
+            " AND ruled IN (SELECT snapshot FROM ruling WHERE ruling.source = version.source)"
+            if ruled
+            else ""
+        )
+        rows = self._rows(
+            f"SELECT {_VERSION} FROM version WHERE standing IN ({_marks(standings)}) AND source = ?"
+            f"{condition} ORDER BY doc_id, version",
+            *standings,
+            source,
+        )
+        return [_version(row) for row in rows]
+
+    def add_version(self, item: VersionRow) -> int:
+        """Adds the row (whatever its `row` says) and returns its id."""
+        cursor = self._run(
+            "INSERT INTO version (doc_id, version, document, source, title, standing, first_chunk, chunk_count,"
+            " admitted, findings, metadata, metadata_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            item.doc_id,
+            item.version,
+            item.digest.value,
+            item.source_name,
+            item.title,
+            item.standing,
+            item.first_chunk,
+            item.chunk_count,
+            item.admitted,
+            json.dumps(item.findings),
+            item.metadata,
+            item.metadata_digest.value,
+        )
+        return int(cursor.lastrowid or 0)
+
+    def set_standing(self, version_rows: Iterable[int], standing: str, *, ruled: int = 0) -> None:
+        """`ruled` is the snapshot of the ruling, if one does this."""
+        rows = [(standing, ruled, row) for row in version_rows]
+        self._many("UPDATE version SET standing = ?, ruled = ? WHERE id = ?", rows)
+
+    # -- chunks
+
+    def chunk(self, chunk_id: int) -> ChunkRow | None:
+        row = self._row(
+            f"SELECT {_CHUNK} FROM chunk WHERE id = ?",
+            chunk_id,
+        )
+        return None if row is None else _chunk(row)
+
+    def chunks(self, first: int, count: int) -> Iterator[tuple[ChunkRow, bytes]]:
+        """The chunks of one version with their tree nodes, in order; missing rows are just not there."""
+        rows = self._iterate(
+            f"SELECT {_CHUNK}, nodes FROM chunk WHERE id >= ? AND id < ? ORDER BY id",
+            first,
+            first + count,
+        )
+        return ((_chunk(row[:7]), _bytes(row[7], "chunk.nodes")) for row in rows)
+
+    def chunk_nodes(self, chunk_id: int) -> bytes:
+        return self._blob("SELECT nodes FROM chunk WHERE id = ?", chunk_id, f"chunk {chunk_id}")
+
+    def add_chunks(self, chunks: Iterable[tuple[ChunkRow, bytes]]) -> None:
+        """Adds chunks, each with its tree nodes."""
+        rows = [
+            (
+                row.id,
+                row.version,
+                row.start,
+                row.end,
+                row.text_digest.value,
+                row.vector_digest.value,
+                row.text,
+                nodes,
+            )
+            for row, nodes in chunks
+        ]
+        self._many(f"INSERT INTO chunk ({_CHUNK}, nodes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    # -- what stands
+
+    def bucket(self, bucket: int) -> list[StandingRow]:
+        """What stands now in one bucket, by document id in UTF-8 order."""
+        return self._standing(f"bucket = ? AND {_NOW} ORDER BY doc_id", bucket)
+
+    def standing_at(self, snapshot: int) -> list[StandingRow]:
+        """What stood in that snapshot, by document id."""
+        return self._standing(f"{_THEN} ORDER BY doc_id", snapshot, snapshot)
+
+    def standing_of(self, version_row: int) -> list[StandingRow]:
+        """All stays of one version, oldest first."""
+        return self._standing("version = ? ORDER BY id", version_row)
+
+    def standing_now(self) -> Iterator[StandingRow]:
+        """Everything that stands, by bucket and document id."""
+        rows = self._iterate(f"SELECT {_STANDING} FROM standing WHERE {_NOW} ORDER BY bucket, doc_id")
+        return map(_standing_row, rows)
+
+    def add_standing(
+        self, version_row: int, bucket: int, doc_id: str, since: int | None, entry: bytes
+    ) -> None:
+        self._run(
+            "INSERT INTO standing (version, bucket, doc_id, since, entry) VALUES (?, ?, ?, ?, ?)",
+            version_row,
+            bucket,
+            doc_id,
+            since,
+            entry,
+        )
+
+    def end_standing(self, version_rows: Iterable[int], until: int) -> None:
+        """What these versions let stand does so no longer from snapshot `until` on."""
+        rows = [(until, row) for row in version_rows]
+        self._many(f"UPDATE standing SET until = ? WHERE version = ? AND {_NOW}", rows)
+
+    def start_standing(self, row_id: int, since: int, entry: bytes) -> None:
+        """Lets a waiting row stand."""
+        self._run("UPDATE standing SET since = ?, entry = ? WHERE id = ?", since, entry, row_id)
+
+    def _standing(self, condition: str, *values: Value) -> list[StandingRow]:
+        sql = f"SELECT {_STANDING} FROM standing WHERE {condition}"
+        return [_standing_row(row) for row in self._rows(sql, *values)]
+
+    def nodes(self, ids: Sequence[int]) -> dict[int, bytes]:
+        """The stored nodes of the standing tree's top among these, by heap number."""
+        rows = self._rows(f"SELECT id, hash FROM node WHERE id IN ({_marks(ids)})", *ids)
+        return {_integer(row[0], "node.id"): _bytes(row[1], "node.hash", 32) for row in rows}
+
+    def put_nodes(self, nodes: Iterable[tuple[int, bytes]]) -> None:
+        self._many("INSERT OR REPLACE INTO node VALUES (?, ?)", list(nodes))
+
+    def all_nodes(self) -> Iterator[tuple[int, bytes]]:
+        rows = self._iterate("SELECT id, hash FROM node ORDER BY id")
+        return ((_integer(row[0], "node.id"), _bytes(row[1], "node.hash", 32)) for row in rows)
+
+    def add_ruling(self, snapshot: int, item: Ruling) -> None:
+        self._run(
+            "INSERT INTO ruling (snapshot, action, doc_id, source, version, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            snapshot,
+            item.action,
+            item.doc_id,
+            item.source,
+            item.version,
+            item.reason,
+        )
+
+    # -- following and filtering
+
+    def touched_since(self, snapshot: int) -> list[tuple[int, int, bool, bool]]:
+        """(first chunk, count, stood at that snapshot, stands now) of every version whose standing moved
+        after it.
+        """
+        rows = self._rows(
+            "SELECT v.first_chunk, v.chunk_count, max(s.since <= ?1 AND (s.until IS NULL OR s.until > ?1)),"
+            " max(s.until IS NULL) FROM standing s JOIN version v ON v.id = s.version"
+            " WHERE s.since IS NOT NULL AND s.version IN (SELECT version FROM standing WHERE since > ?1"
+            " UNION SELECT version FROM standing WHERE until > ?1) GROUP BY v.id",
+            snapshot,
+        )
+        return [
+            (
+                _integer(first, "version.first_chunk"),
+                _integer(count, "version.chunk_count"),
+                bool(old),
+                bool(new),
+            )
+            for first, count, old, new in rows
+        ]
+
+    def add_terms(self, version_row: int, terms: Sequence[Term]) -> None:
+        self._many("INSERT OR IGNORE INTO term (name, value) VALUES (?, ?)", terms)
+        self._many(
+            "INSERT OR IGNORE INTO version_term SELECT id, ? FROM term WHERE name = ? AND value = ?",
+            [(version_row, name, value) for name, value in terms],
+        )
+
+    def spans(self, terms: Sequence[Term], sources: Sequence[str] | None, at: int | None = None) -> Ids:
+        """int64[n, 2] of (first chunk, count) of the versions that stand (or stood in snapshot `at`), have
+        all the terms, and are of one of the sources.
+        """
+        conditions, values = ["v.standing = 'active'"], list[Value]()
+        if at is not None:
+            conditions = [f"v.id IN (SELECT s.version FROM standing s WHERE {_THEN})"]
+            values += (at, at)
+        if sources is not None:
+            conditions.append(f"v.source IN ({_marks(sources)})")
+            values += sources
+        for name, value in terms:
+            conditions.append(
+                "v.id IN (SELECT t.version FROM version_term t WHERE t.term ="
+                " (SELECT id FROM term WHERE name = ? AND value = ?))"
+            )
+            values += (name, value)
+        sql = f"SELECT v.first_chunk, v.chunk_count FROM version v WHERE {' AND '.join(conditions)}"
+        return np.array(self._rows(sql, *values), dtype=np.int64).reshape(-1, 2)
+
+    def terms_of(self, version_row: int) -> set[Term]:
+        rows = self._rows(
+            "SELECT name, value FROM version_term JOIN term ON id = term WHERE version = ?", version_row
+        )
+        return {(_text(name, "term.name"), _text(value, "term.value")) for name, value in rows}
+
+    # -- running statements
+
+    def _run(self, sql: str, *values: Value) -> sqlite3.Cursor:
+        with translated("ledger.db"):
+            return self._connection.execute(sql, values)
+
+    def _many(self, sql: str, rows: Sequence[tuple[Value, ...]]) -> None:
+        with translated("ledger.db"):
+            self._connection.executemany(sql, rows)
+
+    def _rows(self, sql: str, *values: Value) -> list[Row]:
+        with translated("ledger.db"):
+            return self._connection.execute(sql, values).fetchall()
+
+    def _row(self, sql: str, *values: Value) -> Row | None:
+        with translated("ledger.db"):
+            row: Row | None = self._connection.execute(sql, values).fetchone()
+            return row
+
+    def _iterate(self, sql: str, *values: Value) -> Iterator[Row]:
+        with translated("ledger.db"):
+            yield from self._connection.execute(sql, values)
+
+    def _blob(self, sql: str, key: int, what: str) -> bytes:
+        row = self._row(sql, key)
+        if row is None:
+            raise LedgerError(f"{what} is missing in ledger.db")
+        return _bytes(row[0], what)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _integer(value: object, what: str) -> int:
+    if not isinstance(value, int) or not 0 <= value <= _MAX_INTEGER:
+        raise LedgerError(f"{what} in ledger.db is no number that we would write")
+    return value
+
+
+def _optional(value: object, what: str) -> int | None:
+    return None if value is None else _integer(value, what)
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise LedgerError(f"{what} in ledger.db is no text")
+    return value
+
+
+def _bytes(value: object, what: str, size: int | None = None) -> bytes:
+    if not isinstance(value, bytes) or (size is not None and len(value) != size):
+        raise LedgerError(f"{what} in ledger.db is not {f'{size} bytes' if size else 'a blob'}")
+    return value
+
+
+def _digest(value: object, what: str) -> Digest:
+    return Digest(_bytes(value, what, 32))
+
+
+def _snapshot(row: Row) -> Snapshot:
+    version, root, log_index, action, reason, issued_at, expires = row
+    index = _integer(log_index, "snapshot.log_index")
+    return Snapshot(
+        _integer(version, "snapshot.version"),
+        _digest(root, "snapshot.root"),
+        index,
+        index + 1,  # every published tree ends in its snapshot
+        _text(action, "snapshot.action"),
+        None if reason is None else _text(reason, "snapshot.reason"),
+        _integer(issued_at, "snapshot.issued_at"),
+        _integer(expires, "snapshot.expires"),
+    )
+
+
+def _version(row: Row) -> VersionRow:
+    (
+        row_id,
+        doc_id,
+        version,
+        document,
+        source,
+        title,
+        standing,
+        first,
+        count,
+        admitted,
+        findings,
+        metadata,
+        metadata_digest,
+    ) = row
+    if standing not in STANDINGS:
+        raise LedgerError(f"version.standing in ledger.db is none of {', '.join(sorted(STANDINGS))}")
+    return VersionRow(
+        _integer(row_id, "version.id"),
+        _text(doc_id, "version.doc_id"),
+        _integer(version, "version.version"),
+        _digest(document, "version.document"),
+        _text(source, "version.source"),
+        _text(title, "version.title"),
+        _text(standing, "version.standing"),
+        _integer(first, "version.first_chunk"),
+        _integer(count, "version.chunk_count"),
+        _integer(admitted, "version.admitted"),
+        _findings(_text(findings, "version.findings")),
+        _bytes(metadata, "version.metadata"),
+        _digest(metadata_digest, "version.metadata_digest"),
+    )
+
+
+def _findings(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(item) for item in json.loads(text)) if text != "[]" else ()
+    except (ValueError, TypeError, RecursionError):
+        raise LedgerError("version.findings in ledger.db is no list") from None
+
+
+def _chunk(row: Row) -> ChunkRow:
+    chunk_id, version, start, end, text_digest, vector_digest, text = row
+    return ChunkRow(
+        _integer(chunk_id, "chunk.id"),
+        _integer(version, "chunk.version"),
+        _integer(start, "chunk.span_start"),
+        _integer(end, "chunk.span_end"),
+        _digest(text_digest, "chunk.text_digest"),
+        _digest(vector_digest, "chunk.vector_digest"),
+        _text(text, "chunk.text"),
+    )
+
+
+def _standing_row(row: Row) -> StandingRow:
+    row_id, version, doc_id, since, until, entry = row
+    return StandingRow(
+        _integer(row_id, "standing.id"),
+        _integer(version, "standing.version"),
+        _text(doc_id, "standing.doc_id"),
+        _optional(since, "standing.since"),
+        _optional(until, "standing.until"),
+        _bytes(entry, "standing.entry"),
+    )

@@ -1,0 +1,165 @@
+"""The standing tree in storage: what one changed document costs is its bucket and 16 hashes.
+
+Its top has 65,536 leaves, one for each bucket, and is stored as a heap: node 1 is the root, the children of n
+are 2n and 2n + 1, bucket b is node 65536 + b. Nodes that were never written are those of an empty tree.
+
+A change starts from what was signed: the touched buckets and the nodes beside their paths must lead to the
+old root before anything is put on top of them. Otherwise a row that somebody slipped into the database would
+be sealed by the next honest writer.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from trustrag.errors import LedgerError
+from trustrag.ledger.sqlite import Session, StandingRow
+from trustrag.provenance.canonical import Digest
+from trustrag.provenance.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, node_hash, root
+from trustrag.provenance.standing import BUCKETS, TOP_LEVELS, StandingProof, bucket_of
+
+_READ_AT_ONCE = 10_000  # ids in one statement; SQLite takes 32,766
+
+
+def _empty_nodes() -> tuple[bytes, ...]:
+    """The node of an empty tree for each bit length of a heap number; nothing at 0."""
+    by_depth = [leaf_hash(EMPTY_ROOT)]
+    for _ in range(TOP_LEVELS):
+        by_depth.append(node_hash(by_depth[-1], by_depth[-1]))
+    return (b"", *reversed(by_depth))
+
+
+_EMPTY = _empty_nodes()
+EMPTY_TREE = Digest(_EMPTY[1])
+
+
+def bucket_node(entries: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The top's leaf for a bucket with these (document id in UTF-8, leaf hash of its standing entry)."""
+    return leaf_hash(root([leaf for _, leaf in sorted(entries)]))
+
+
+def lift(leaves: Mapping[int, bytes], beside: Callable[[int], bytes]) -> dict[int, bytes]:
+    """All nodes above these leaves of the top, and the leaves; `beside` gives the nodes next to their
+    paths.
+    """
+    nodes, level = dict(leaves), set(leaves)
+    for _ in range(TOP_LEVELS):
+        level = {child >> 1 for child in level}
+        for parent in level:
+            left, right = 2 * parent, 2 * parent + 1
+            nodes[parent] = node_hash(
+                nodes[left] if left in nodes else beside(left),
+                nodes[right] if right in nodes else beside(right),
+            )
+    return nodes
+
+
+def empty_node(number: int) -> bytes:
+    """What node `number` of the heap is in an empty tree."""
+    return _EMPTY[number.bit_length()]
+
+
+class StandingTree:
+    """What stands, as one read transaction sees it: now, or as of a past snapshot."""
+
+    def __init__(self, session: Session, as_of: int | None = None) -> None:
+        self._session = session
+        self._past = None if as_of is None else _Past(session.standing_at(as_of))
+        self._nodes: dict[int, bytes] = {}
+
+    def root(self) -> Digest:
+        return Digest(self._top([1])[0])
+
+    def proof(self, doc_id: str) -> tuple[StandingRow, StandingProof] | None:
+        """What stands of this document, and its place in the tree; None when nothing does."""
+        bucket = bucket_of(doc_id)
+        rows = self._session.bucket(bucket) if self._past is None else self._past.buckets.get(bucket, [])
+        for position, row in enumerate(rows):
+            if row.doc_id == doc_id:
+                path = inclusion_proof([leaf_hash(other.entry) for other in rows], position)
+                number = BUCKETS + bucket
+                top = self._top([number >> level ^ 1 for level in range(TOP_LEVELS)])
+                return row, StandingProof(position, len(rows), tuple(path), top)
+        return None
+
+    def _top(self, numbers: list[int]) -> tuple[bytes, ...]:
+        if self._past is not None:
+            return tuple(self._past.nodes.get(number) or empty_node(number) for number in numbers)
+        missing = [number for number in numbers if number not in self._nodes]
+        if missing:
+            self._nodes.update(stored_nodes(self._session, missing))
+        return tuple(self._nodes[number] for number in numbers)
+
+
+class _Past:
+    """The whole tree of a past snapshot, computed from the rows that stood then: linear in their number."""
+
+    def __init__(self, rows: Iterable[StandingRow]) -> None:
+        self.buckets: dict[int, list[StandingRow]] = {}
+        for row in rows:
+            self.buckets.setdefault(bucket_of(row.doc_id), []).append(row)
+        leaves = {BUCKETS + bucket: _node_of_rows(rows) for bucket, rows in self.buckets.items()}
+        self.nodes = lift(leaves, empty_node)
+
+
+class StandingChange:
+    """A change of what stands in some buckets: read and checked against the signed root, then altered, then
+    stored.
+
+    Raises LedgerError when the rows do not lead to `signed`: then the database was changed behind the
+    ledger's back.
+    """
+
+    def __init__(self, session: Session, doc_ids: Collection[str], signed: Digest) -> None:
+        self._session = session
+        self._buckets: dict[int, dict[bytes, bytes]] = {}
+        for bucket in {bucket_of(doc_id) for doc_id in doc_ids}:
+            self._buckets[bucket] = {
+                row.doc_id.encode(): leaf_hash(row.entry) for row in session.bucket(bucket)
+            }
+        self._beside = (
+            stored_nodes(session, _beside(self._buckets)) if self._buckets else stored_nodes(session, [1])
+        )
+        if self._lifted()[1] != signed.value:
+            raise LedgerError(
+                "what ledger.db says stands does not lead to the signed snapshot: rows were changed from"
+                " outside; `trustrag audit` names them, a backup restores them"
+            )
+
+    def put(self, doc_id: str, entry: bytes) -> None:
+        """Lets this entry stand for the document, instead of whatever did."""
+        self._buckets[bucket_of(doc_id)][doc_id.encode()] = leaf_hash(entry)
+
+    def remove(self, doc_id: str) -> None:
+        self._buckets[bucket_of(doc_id)].pop(doc_id.encode(), None)
+
+    def store(self) -> Digest:
+        """Writes the new nodes and returns the new root."""
+        nodes = self._lifted()
+        self._session.put_nodes(nodes.items())
+        return Digest(nodes[1])
+
+    def _lifted(self) -> dict[int, bytes]:
+        if not self._buckets:
+            return self._beside
+        leaves = {BUCKETS + bucket: bucket_node(entries.items()) for bucket, entries in self._buckets.items()}
+        return lift(leaves, self._beside.__getitem__)
+
+
+def stored_nodes(session: Session, numbers: Collection[int]) -> dict[int, bytes]:
+    """These nodes of the top as stored, or as in an empty tree where nothing is."""
+    ordered, found = list(numbers), dict[int, bytes]()
+    for start in range(0, len(ordered), _READ_AT_ONCE):
+        found |= session.nodes(ordered[start : start + _READ_AT_ONCE])
+    return {number: found.get(number) or empty_node(number) for number in ordered}
+
+
+def _beside(buckets: Iterable[int]) -> list[int]:
+    """The heap numbers next to the paths from these buckets to the root."""
+    level, beside = {BUCKETS + bucket for bucket in buckets}, list[int]()
+    for _ in range(TOP_LEVELS):
+        beside += [number ^ 1 for number in level if number ^ 1 not in level]
+        level = {number >> 1 for number in level}
+    return beside
+
+
+def _node_of_rows(rows: Iterable[StandingRow]) -> bytes:
+    return bucket_node((row.doc_id.encode(), leaf_hash(row.entry)) for row in rows)

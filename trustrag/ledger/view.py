@@ -1,0 +1,226 @@
+"""What readers see: the ledger at one commit, and passages with all that proves them."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
+from trustrag.ledger.log import Log, node_of
+from trustrag.ledger.model import (
+    Changes,
+    Ids,
+    Snapshot,
+    StoredPassage,
+    UnprovedPassage,
+    Vectors,
+    VersionRow,
+    term,
+)
+from trustrag.ledger.sqlite import ChunkRow, Session
+from trustrag.ledger.standing import StandingTree
+from trustrag.ledger.vectors import VectorFile
+from trustrag.provenance.canonical import Metadata
+from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.evidence import Evidence, Head
+from trustrag.provenance.merkle import inclusion_path
+from trustrag.provenance.standing import ChunkLeaf, StandingEntry, StandingProof
+
+
+class View:
+    """The ledger within one read transaction: now, or as of a past snapshot. Made by `Ledger.view`.
+
+    What it hands out is unverified. It remembers rows only while the transaction lasts, in which they cannot
+    change.
+    """
+
+    def __init__(
+        self, session: Session, vectors: VectorFile, parsed: dict[int, Envelope], at: int | None = None
+    ) -> None:
+        self._session = session
+        self._vectors = vectors
+        self._at = at
+        self._snapshot = session.snapshot(at)
+        self._log = Log(session, parsed)
+        self._tree = StandingTree(session, at)
+        self._versions: dict[int, VersionRow | None] = {}
+        self._proofs: dict[str, tuple[int, StandingEntry, StandingProof] | None] = {}
+
+    # -- what was sealed
+
+    def snapshot(self) -> Snapshot:
+        """The newest snapshot, or the one this view is of. Raises NotFoundError when there is none."""
+        if self._snapshot is None:
+            raise NotFoundError(
+                "nothing has been sealed yet" if self._at is None else f"no snapshot {self._at}"
+            )
+        return self._snapshot
+
+    def snapshots(self) -> list[Snapshot]:
+        """All snapshots, oldest first."""
+        return self._session.snapshots()
+
+    def head(self) -> Head:
+        """The signed checkpoint and, proved to be in it, the snapshot. Raises NotFoundError as `snapshot`."""
+        snapshot = self.snapshot()
+        logged = self._log.logged(snapshot.log_index, snapshot.log_size)
+        return Head(self._session.checkpoint(snapshot.version), logged)
+
+    def consistency(self, old_size: int, new_size: int) -> list[bytes]:
+        """Proves that the log's first `new_size` entries extend its first `old_size`. Raises LedgerError."""
+        return self._log.consistency(old_size, new_size)
+
+    # -- documents
+
+    def version_of(self, doc_id: str) -> VersionRow | None:
+        """The newest version of a document, whatever its standing."""
+        return next(reversed(self.versions(doc_id)), None)
+
+    def active(self, doc_id: str) -> VersionRow | None:
+        """The version of a document that its row calls active."""
+        return next((row for row in self.versions(doc_id) if row.standing == "active"), None)
+
+    def versions(self, doc_id: str) -> list[VersionRow]:
+        """All versions of a document, oldest first; none for a name that nobody took in."""
+        return self._session.versions(doc_id)
+
+    def documents(self) -> Iterator[VersionRow]:
+        """The newest version of each document, by document id. To be used up within the view."""
+        for _, versions in groupby(self._session.all_versions(), key=lambda row: row.doc_id):
+            *_, newest = versions
+            yield newest
+
+    # -- what an index needs
+
+    def changes(self, since: int) -> Changes:
+        """What stands now and did not in snapshot `since`, and the reverse; 0 is before the first
+        snapshot.
+        """
+        touched = self._session.touched_since(since)
+        added = [(first, count) for first, count, old, new in touched if new and not old]
+        removed = [(first, count) for first, count, old, new in touched if old and not new]
+        return Changes(
+            self._expand(np.array(added, dtype=np.int64)),
+            self._expand(np.array(removed, dtype=np.int64)),
+            self._snapshot.version if self._snapshot else 0,
+        )
+
+    def select(
+        self, where: Mapping[str, Metadata] | None = None, sources: Collection[str] | None = None
+    ) -> Ids:
+        """The standing chunks, int64[m] in order, whose metadata has each of these fields with an equal
+        value.
+
+        A hint like the index itself: the rows it goes by are not signed. Check with `matches` what was
+        proved. Raises MalformedError when a value of `where` cannot be in metadata.
+        """
+        terms = [(name, term(value)) for name, value in (where or {}).items()]
+        return self._expand(
+            self._session.spans(terms, None if sources is None else sorted(sources), self._at)
+        )
+
+    def vectors(self, ids: Ids) -> Vectors:
+        """The vectors of these chunks as float32[n, dimension]. Raises LedgerError for an id that was
+        never given.
+        """
+        return self._vectors.rows(np.asarray(ids, dtype=np.int64), self.chunk_total())
+
+    def chunk_total(self) -> int:
+        """How many chunks were ever taken in; their ids are below it."""
+        return self._session.vector_rows()
+
+    def _expand(self, spans: Ids) -> Ids:
+        """int64[n, 2] of (first, count) to the ids in order; refuses what could not be, such as 2^50
+        chunks.
+        """
+        if not len(spans):
+            return np.empty(0, dtype=np.int64)
+        first, count = spans[:, 0], spans[:, 1]
+        total = self.chunk_total()
+        if int(count.min()) < 1 or int(count.sum()) > total or int((first + count).max()) > total:
+            raise LedgerError("version rows in ledger.db name chunks that were never taken in")
+        before = np.cumsum(count) - count
+        ids = np.arange(int(count.sum()), dtype=np.int64) + np.repeat(first - before, count)
+        return np.unique(ids)
+
+    # -- passages
+
+    def passages(self, chunk_ids: Sequence[int] | Ids) -> list[StoredPassage | UnprovedPassage]:
+        """The chunks with their evidence, in the order asked for. Nothing is verified.
+
+        A row that is missing or damaged becomes an UnprovedPassage: one of them never hides the others.
+        Raises NotFoundError when nothing was sealed.
+        """
+        size = self.snapshot().log_size
+        return [self._passage(int(chunk_id), size) for chunk_id in chunk_ids]
+
+    def _passage(self, chunk_id: int, size: int) -> StoredPassage | UnprovedPassage:
+        version: VersionRow | None = None
+        try:
+            chunk = self._session.chunk(chunk_id)
+            if chunk is None:
+                return UnprovedPassage(
+                    chunk_id, "", -1, Refusal.NOT_IN_SNAPSHOT, f"there is no chunk {chunk_id}"
+                )
+            version = self._version(chunk.version)
+            return self._stored(chunk, version, size)
+        except TrustragError as error:
+            name, index = (version.doc_id, chunk_id - version.first_chunk) if version else ("", -1)
+            return UnprovedPassage(chunk_id, name, index, Refusal.MALFORMED, str(error))
+
+    def _stored(self, chunk: ChunkRow, version: VersionRow, size: int) -> StoredPassage | UnprovedPassage:
+        index = chunk.id - version.first_chunk
+        proof = self._proof(version.doc_id)
+        if proof is None or proof[0] != version.row:
+            reason = f"version {version.version} of {version.doc_id} does not stand: it is {version.standing}"
+            return UnprovedPassage(chunk.id, version.doc_id, index, Refusal.NOT_IN_SNAPSHOT, reason)
+        _, entry, standing_proof = proof
+        leaf = ChunkLeaf(
+            version.digest,
+            index,
+            version.chunk_count,
+            chunk.text_digest,
+            chunk.vector_digest,
+            version.metadata_digest,
+            chunk.start,
+            chunk.end,
+        )
+        evidence = Evidence(
+            leaf,
+            self._chunk_path(version, index),
+            entry,
+            standing_proof,
+            self._log.logged(entry.source_index, size),
+            self._log.logged(entry.ingest_index, size),
+            tuple(self._log.logged(at, size) for _, at in entry.reviews),
+        )
+        vector = self._vectors.row(chunk.id)
+        return StoredPassage(
+            chunk.id, chunk.text, version.metadata, vector, evidence, version.title, version.source_name
+        )
+
+    def _version(self, row: int) -> VersionRow:
+        if row not in self._versions:
+            self._versions[row] = self._session.version(row)
+        version = self._versions[row]
+        if version is None:
+            raise LedgerError(f"version row {row} is missing in ledger.db")
+        return version
+
+    def _proof(self, doc_id: str) -> tuple[int, StandingEntry, StandingProof] | None:
+        if doc_id not in self._proofs:
+            found = self._tree.proof(doc_id)
+            self._proofs[doc_id] = found and (found[0].version, StandingEntry.parse(found[0].entry), found[1])
+        return self._proofs[doc_id]
+
+    def _chunk_path(self, version: VersionRow, index: int) -> tuple[bytes, ...]:
+        if not 0 <= index < version.chunk_count:
+            raise MalformedError(
+                f"{version.doc_id} has {version.chunk_count} chunks, and this would be {index}"
+            )
+
+        def node(level: int, at: int) -> bytes:
+            last = version.first_chunk + ((at + 1) << level) - 1
+            return node_of(self._session.chunk_nodes(last), level, f"chunk {last}")
+
+        return tuple(inclusion_path(index, version.chunk_count, node))

@@ -1,0 +1,311 @@
+"""One write: from what was signed last to what is signed next, inside one transaction.
+
+A write begins by checking that the rows lead to the last snapshot and checkpoint, and that those are signed;
+it ends by appending the next snapshot and signing the tree that has it as its last entry.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from trustrag.errors import ConflictError, LedgerError, MalformedError, NotFoundError, SignatureError
+from trustrag.ledger.admission import Desk, Prepared
+from trustrag.ledger.log import Log
+from trustrag.ledger.model import Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.sqlite import ChunkRow, Session, StandingRow
+from trustrag.ledger.standing import EMPTY_TREE, StandingChange
+from trustrag.provenance.canonical import Digest
+from trustrag.provenance.checkpoint import Checkpoint, Note, VerifierKey, sign_checkpoint, verify_checkpoint
+from trustrag.provenance.envelope import Envelope, sign, verify
+from trustrag.provenance.policy import TrustedSnapshot
+from trustrag.provenance.standing import StandingEntry, bucket_of
+from trustrag.provenance.statement import (
+    Context,
+    SnapshotStatement,
+    WithdrawalStatement,
+    parse_statement,
+)
+
+_STANDING_AFTER = {"quarantine": "quarantined", "withdraw": "withdrawn"}
+_RULED_OVER = {
+    "quarantine": ("active",),
+    "withdraw": ("active", "quarantined"),
+    "restore": ("quarantined", "withdrawn"),
+}
+
+
+class Writing:
+    """A write in progress. Requires a write transaction around it; an exception leaves nothing behind.
+
+    Raises LedgerError when the rows do not lead to what was signed last, ConflictError when that is not
+    `base`.
+    """
+
+    def __init__(
+        self, session: Session, context: Context, sealer: Sealer, now: int, base: TrustedSnapshot | None
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._sealer = sealer
+        self._now = now
+        self._log = Log(session)
+        self._last = session.snapshot()
+        self._version = 1 if self._last is None else self._last.version + 1
+        if self._last is not None:
+            self._require_signed(self._last, base)
+        elif base is not None or self._log.size:
+            raise LedgerError("ledger.db has lost its snapshots: restore it from a backup")
+
+    # -- admission
+
+    def admit(self, items: Sequence[Prepared], first_chunk: int) -> None:
+        """Enters what was prepared; its vectors are rows `first_chunk` and on, and are on the disk
+        already.
+        """
+        standing = self._change(
+            item.admission.claim.doc_id for item in items if item.admission.standing == "active"
+        )
+        for item in items:
+            doc_id, active = item.admission.claim.doc_id, item.admission.standing == "active"
+            self._require_newer(item)
+            entry = self._entry(item).encode()
+            if active:
+                self._replace(doc_id, standing, entry)
+            row = self._enter_version(item, first_chunk)
+            since = self._version if active else None
+            self._session.add_standing(row, bucket_of(doc_id), doc_id, since, entry)
+            first_chunk += len(item.leaves)
+        self._session.put_setting("vectors", str(first_chunk))
+        self._root = standing.store()
+
+    def _require_newer(self, item: Prepared) -> None:
+        claim = item.admission.claim
+        newest = next(reversed(self._session.versions(claim.doc_id)), None)
+        if newest is not None and newest.version >= claim.version:
+            raise ConflictError(
+                f"{claim.doc_id}: version {claim.version} comes after version {newest.version} was taken in"
+            )
+
+    def _enter_version(self, item: Prepared, first_chunk: int) -> int:
+        admission, claim = item.admission, item.admission.claim
+        version = VersionRow(
+            0,
+            claim.doc_id,
+            claim.version,
+            claim.digest,
+            admission.source_name,
+            admission.title,
+            admission.standing,
+            first_chunk,
+            len(item.leaves),
+            self._version,
+            admission.findings,
+            admission.metadata,
+            claim.metadata,
+        )
+        row = self._session.add_version(version)
+        self._session.add_terms(row, item.terms)
+        parts = zip(item.leaves, item.nodes, admission.chunks, strict=True)
+        self._session.add_chunks(
+            (ChunkRow.of(first_chunk, row, leaf, chunk.text), nodes) for leaf, nodes, chunk in parts
+        )
+        return row
+
+    def _entry(self, item: Prepared) -> StandingEntry:
+        admission, claim = item.admission, item.admission.claim
+        return StandingEntry(
+            claim.doc_id,
+            claim.version,
+            claim.digest,
+            admission.source.digest,
+            self._log.append(admission.source),
+            admission.ingest.digest,
+            self._log.append(admission.ingest),
+            tuple((review.digest, self._log.append(review)) for review in admission.reviews),
+            item.chunk_root,
+            len(item.leaves),
+            item.expires,
+        )
+
+    # -- rulings
+
+    def rule(self, rulings: Sequence[Ruling], desk: Desk) -> None:
+        """Applies the rulings, all of one action."""
+        plans = [(ruling, self._versions_under(ruling)) for ruling in rulings]
+        standing = self._change({version.doc_id for _, versions in plans for version in versions})
+        for ruling, versions in plans:
+            if ruling.action == "restore":
+                for version in versions:
+                    self._restore(ruling, version, standing, desk)
+            else:
+                self._strike(ruling, versions, standing)
+            self._session.add_ruling(self._version, ruling)
+            if ruling.action == "withdraw":
+                # For readers only: what counts is that the document is no longer in what stands.
+                self._log.append(self._signed_withdrawal(ruling))
+        self._root = standing.store()
+
+    def _signed_withdrawal(self, ruling: Ruling) -> Envelope:
+        statement = WithdrawalStatement(self._context, ruling.doc_id, ruling.source, ruling.reason, self._now)
+        return sign(statement.encode(), self._sealer.seal)
+
+    def _strike(self, ruling: Ruling, versions: Sequence[VersionRow], standing: StandingChange) -> None:
+        rows = [version.row for version in versions]
+        self._session.end_standing(rows, self._version)
+        self._session.set_standing(rows, _STANDING_AFTER[ruling.action], ruled=self._version)
+        for version in versions:
+            if version.standing == "active":
+                standing.remove(version.doc_id)
+
+    def _restore(self, ruling: Ruling, version: VersionRow, standing: StandingChange, desk: Desk) -> None:
+        stay = self._last_stay(version)
+        entry = StandingEntry.parse(stay.entry)
+        if ruling.reviews:
+            desk.require_reviews(ruling.reviews, self._ingest_payload(entry), version.doc_id)
+            known = {digest for digest, _ in entry.reviews}
+            more = tuple(
+                (item.digest, self._log.append(item)) for item in ruling.reviews if item.digest not in known
+            )
+            entry = replace(entry, reviews=entry.reviews + more)
+        if not entry.reviews:
+            raise LedgerError(
+                f"{version.doc_id}: nobody approved version {version.version}, so it cannot stand"
+            )
+        encoded = entry.encode()
+        self._replace(version.doc_id, standing, encoded)
+        if stay.since is None:
+            self._session.start_standing(stay.id, self._version, encoded)
+        else:
+            self._session.add_standing(
+                version.row, bucket_of(version.doc_id), version.doc_id, self._version, encoded
+            )
+        self._session.set_standing([version.row], "active", ruled=self._version)
+
+    def _last_stay(self, version: VersionRow) -> StandingRow:
+        stays = self._session.standing_of(version.row)
+        if not stays:
+            raise LedgerError(
+                f"{version.doc_id}: the entry of version {version.version} is missing in ledger.db"
+            )
+        return stays[-1]
+
+    def _ingest_payload(self, entry: StandingEntry) -> Digest:
+        envelope = self._log.envelope(entry.ingest_index)
+        if envelope.digest != entry.ingest:
+            raise LedgerError(f"{entry.doc_id}: log entry {entry.ingest_index} is not its ingest statement")
+        return Digest.of(envelope.payload)
+
+    def _versions_under(self, ruling: Ruling) -> list[VersionRow]:
+        standings = _RULED_OVER[ruling.action]
+        if ruling.source is not None:
+            found = self._session.versions_of_source(
+                ruling.source, standings, ruled=ruling.action == "restore"
+            )
+            if ruling.action == "restore":
+                found = self._restorable(found)
+        else:
+            versions = self._session.versions(ruling.doc_id or "")
+            if ruling.version is not None:
+                found = [
+                    row for row in versions if row.version == ruling.version and row.standing != "active"
+                ]
+            else:
+                found = [row for row in versions if row.standing in standings]
+                found = found[-1:] if ruling.action == "restore" else found
+        if not found:
+            what = f"source {ruling.source}" if ruling.source is not None else f"document {ruling.doc_id}"
+            raise NotFoundError(f"{what} has nothing to {ruling.action}")
+        return found
+
+    def _restorable(self, versions: Iterable[VersionRow]) -> list[VersionRow]:
+        """The newest of each document, if it was approved and nothing newer stands; the others stay as
+        they are.
+        """
+        newest = {version.doc_id: version for version in versions}
+        return [
+            version
+            for version in newest.values()
+            if StandingEntry.parse(self._last_stay(version).entry).reviews
+            and not any(
+                other.standing == "active" and other.version > version.version
+                for other in self._session.versions(version.doc_id)
+            )
+        ]
+
+    # -- what stands
+
+    def keep(self) -> None:
+        """Changes nothing of what stands, and still checks that it leads to what was signed."""
+        self._root = self._change(()).store()
+
+    def _change(self, doc_ids: Iterable[str]) -> StandingChange:
+        return StandingChange(self._session, set(doc_ids), self._last.root if self._last else EMPTY_TREE)
+
+    def _replace(self, doc_id: str, standing: StandingChange, entry: bytes) -> None:
+        """Lets `entry` stand; the version that did is superseded from this snapshot on."""
+        rows = [row.row for row in self._session.versions(doc_id) if row.standing == "active"]
+        self._session.end_standing(rows, self._version)
+        self._session.set_standing(rows, "superseded")
+        standing.put(doc_id, entry)
+
+    # -- sealing
+
+    def seal(self, action: str, reason: str | None) -> Snapshot:
+        """Appends the signed snapshot and signs the tree that ends in it."""
+        sealer, last = self._sealer, self._last
+        statement = SnapshotStatement(
+            context=self._context,
+            root=self._root,
+            version=self._version,
+            previous=last.root if last else None,
+            log_size=self._log.size,
+            action=action,
+            reason=reason,
+            issued_at=self._now,
+            expires=self._now + sealer.snapshot_lifetime,
+        )
+        index = self._log.append(sign(statement.encode(), sealer.seal))
+        checkpoint = Checkpoint(sealer.origin, self._log.size, self._log.root(self._log.size))
+        note = sign_checkpoint(checkpoint, sealer.log)
+        snapshot = Snapshot(
+            self._version, self._root, index, index + 1, action, reason, self._now, statement.expires
+        )
+        self._session.add_snapshot(snapshot, note)
+        return snapshot
+
+    def _require_signed(self, last: Snapshot, base: TrustedSnapshot | None) -> None:
+        """The rows of the last snapshot are what a checkpoint and a seal key signed, and the log leads
+        there.
+        """
+        note = Note.parse(self._session.checkpoint(last.version))
+        checkpoint = Checkpoint.parse(note.text)
+        if (checkpoint.size, last.log_size) != (self._log.size, self._log.size):
+            raise LedgerError(
+                "the log in ledger.db does not end in its last checkpoint: restore it from a backup"
+            )
+        if checkpoint.root != self._log.root(self._log.size):
+            raise LedgerError(
+                "the log in ledger.db does not lead to its last checkpoint: it was changed from outside"
+            )
+        envelope = self._log.envelope(last.log_index)
+        statement = parse_statement(envelope.payload)
+        if not isinstance(statement, SnapshotStatement) or (statement.version, statement.root) != (
+            last.version,
+            last.root,
+        ):
+            raise LedgerError(
+                "the last snapshot in ledger.db is not the one in its log: it was changed from outside"
+            )
+        if base is not None:
+            if (base.envelope, base.checkpoint.root) != (envelope.digest, checkpoint.root):
+                raise ConflictError(
+                    f"the ledger is at another snapshot than {base.version}, which this write is for"
+                )
+            return
+        try:
+            verify(envelope, self._sealer.seal.public_key)
+            verify_checkpoint(note, [VerifierKey(self._sealer.origin, self._sealer.log.public_key)])
+        except (SignatureError, MalformedError) as error:
+            raise LedgerError(
+                "the last snapshot is not signed by the keys that would seal the next one: give the snapshot"
+                " that the policy accepted as `base`"
+            ) from error
