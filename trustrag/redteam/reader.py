@@ -84,6 +84,8 @@ class SmolReader:
     @cached_property
     def _complete(self) -> Callable[[str, int], str]:
         path = self._path or _wheel()
+        if not path.is_file():
+            raise ConfigError(f"{path} holds no model weights")
         try:
             llama = import_module("llama_cpp").Llama
         except ImportError as error:
