@@ -12,7 +12,7 @@ snapshot. The digests of text, metadata and vector are computed anew each time: 
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from hashlib import sha256
-from typing import Final, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 from trustrag.errors import AuthorityError, ProofError, Refusal, StaleError
 from trustrag.provenance import merkle
@@ -130,6 +130,7 @@ class _Facts:
     reviews: dict[tuple[bytes, int], Attested[ReviewStatement]] = field(default_factory=dict)
     logged: set[tuple[bytes, int, bytes]] = field(default_factory=set)
     entries: dict[bytes, _Standing] = field(default_factory=dict)
+    metadata: dict[Digest, dict[str, Metadata]] = field(default_factory=dict)
 
 
 class VerdictCache:
@@ -201,12 +202,24 @@ def verify_passage(
     if now >= standing.expires:
         reason = f"{evidence.entry.doc_id} expired at {rfc3339(standing.expires)}"
         raise StaleError(Refusal.EXPIRED, reason)
-    return _passage(text, parse_metadata(metadata), vector, evidence, standing, snapshot)
+    known = facts.metadata.get(leaf.metadata)
+    if known is None:
+        known = facts.metadata[leaf.metadata] = parse_metadata(metadata)
+    return _passage(text, _copied(known), vector, evidence, standing, snapshot)
 
 
 def _require_same(digest: Digest, data: bytes, refusal: Refusal, what: str) -> None:
     if sha256(data).digest() != digest.value:
         raise ProofError(refusal, f"the {what} is not the one that was signed")
+
+
+def _copied(value: Any) -> Any:
+    """What is remembered is never handed out: a caller may change what it got."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value
 
 
 def _check_leaf(leaf: ChunkLeaf, path: Sequence[bytes], entry: StandingEntry, claim: DocumentClaim) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trustrag.errors import MalformedError
-from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse, rfc3339
+from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse_canonical, rfc3339
 
 T: Final = "urn:trustrag:"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -148,6 +148,10 @@ class SourceStatement:
         _check_lifetime(self.issued_at, self.expires)
 
     def encode(self) -> bytes:
+        """The payload: the statement in RFC 8785 form."""
+        return encode(self.to_json())
+
+    def to_json(self) -> dict[str, Encodable]:
         documents: list[Encodable] = [
             {
                 "docId": claim.doc_id,
@@ -169,8 +173,8 @@ class SourceStatement:
             "issuedAt": rfc3339(self.issued_at),
             "expires": _when(self.expires),
         }
-        subjects = [_resource(claim.doc_id, claim.digest) for claim in self.documents]
-        return _encode(SOURCE_TYPE, subjects, predicate)
+        subjects: list[Encodable] = [_resource(claim.doc_id, claim.digest) for claim in self.documents]
+        return _statement(SOURCE_TYPE, subjects, predicate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,10 @@ class IngestStatement:
         check_uri(self.tool, "builder.id")
 
     def encode(self) -> bytes:
+        """The payload: the statement in RFC 8785 form."""
+        return encode(self.to_json())
+
+    def to_json(self) -> dict[str, Encodable]:
         chunker, embedder = self.chunker, self.embedder
         documents: list[Encodable] = [
             {
@@ -271,8 +279,8 @@ class IngestStatement:
                 "metadata": {"finishedOn": rfc3339(self.finished_at)},
             },
         }
-        subjects = [_resource(item.doc_id, item.chunk_root) for item in self.documents]
-        return _encode(INGEST_TYPE, subjects, predicate)
+        subjects: list[Encodable] = [_resource(item.doc_id, item.chunk_root) for item in self.documents]
+        return _statement(INGEST_TYPE, subjects, predicate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +304,10 @@ class ReviewStatement:
             check_text(name, "properties")
 
     def encode(self) -> bytes:
+        """The payload: the statement in RFC 8785 form."""
+        return encode(self.to_json())
+
+    def to_json(self) -> dict[str, Encodable]:
         predicate: dict[str, Encodable] = {
             "verifier": {
                 "id": self.verifier,
@@ -304,7 +316,7 @@ class ReviewStatement:
             "timeCreated": rfc3339(self.created_at),
             "properties": list(self.properties),
         }
-        return _encode(REVIEW_TYPE, [_resource("ingest", self.subject)], predicate)
+        return _statement(REVIEW_TYPE, [_resource("ingest", self.subject)], predicate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +349,10 @@ class SnapshotStatement:
         _check_lifetime(self.issued_at, self.expires)
 
     def encode(self) -> bytes:
+        """The payload: the statement in RFC 8785 form."""
+        return encode(self.to_json())
+
+    def to_json(self) -> dict[str, Encodable]:
         predicate: dict[str, Encodable] = {
             "context": self.context.to_json(),
             "version": self.version,
@@ -347,7 +363,7 @@ class SnapshotStatement:
             "issuedAt": rfc3339(self.issued_at),
             "expires": rfc3339(self.expires),
         }
-        return _encode(SNAPSHOT_TYPE, [_resource("standing", self.root)], predicate)
+        return _statement(SNAPSHOT_TYPE, [_resource("standing", self.root)], predicate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +387,10 @@ class WithdrawalStatement:
         return self.doc_id or self.source or ""
 
     def encode(self) -> bytes:
+        """The payload: the statement in RFC 8785 form."""
+        return encode(self.to_json())
+
+    def to_json(self) -> dict[str, Encodable]:
         predicate: dict[str, Encodable] = {
             "context": self.context.to_json(),
             "docId": self.doc_id,
@@ -379,7 +399,7 @@ class WithdrawalStatement:
             "issuedAt": rfc3339(self.issued_at),
         }
         # in-toto wants a digest for every subject; what is withdrawn is the name, so the name is digested.
-        return _encode(WITHDRAWAL_TYPE, [_resource(self._name, Digest.of(self._name.encode()))], predicate)
+        return _statement(WITHDRAWAL_TYPE, [_resource(self._name, Digest.of(self._name.encode()))], predicate)
 
 
 Statement: TypeAlias = (
@@ -389,16 +409,17 @@ Statement: TypeAlias = (
 
 def parse_statement(payload: bytes) -> Statement:
     """Reads an envelope's payload. Raises MalformedError, and nothing else, on what we would not write."""
-    fields = Fields(parse(payload), "statement")
+    value = parse_canonical(payload)
+    fields = Fields(value, "statement")
     fields.literal("_type", STATEMENT_TYPE)
     kind = fields.text("predicateType")
     reader = _READERS.get(kind)
     if reader is None:
         raise MalformedError(f"statement.predicateType {kind!r} is not one we know")
     statement = reader(fields.objects("subject", minimum=1), fields.fields("predicate"))
-    # Whatever was not read, or says twice what must be one, makes the bytes differ.
-    if statement.encode() != payload:
-        raise MalformedError("the statement has unknown fields, contradicts itself, or is not canonical")
+    # Whatever was not read, or says twice what must be one, makes the two differ.
+    if statement.to_json() != value:
+        raise MalformedError("the statement has unknown fields or contradicts itself")
     return statement
 
 
@@ -506,9 +527,8 @@ _READERS: Final[Mapping[str, Callable[[list[Fields], Fields], Statement]]] = {
 }
 
 
-def _encode(kind: str, subjects: Sequence[Encodable], predicate: Encodable) -> bytes:
-    statement = {"_type": STATEMENT_TYPE, "subject": subjects, "predicateType": kind, "predicate": predicate}
-    return encode(statement)
+def _statement(kind: str, subjects: list[Encodable], predicate: Encodable) -> dict[str, Encodable]:
+    return {"_type": STATEMENT_TYPE, "subject": subjects, "predicateType": kind, "predicate": predicate}
 
 
 def _resource(name: str, digest: Digest) -> dict[str, Encodable]:
