@@ -4,7 +4,7 @@
 again with the real keys where an insider would, and asks the gate.
 """
 
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from hashlib import sha256
 from struct import pack
 from typing import Any, TypeVar
@@ -151,7 +151,9 @@ def ingest_statement(source: Envelope, *documents: Doc, **changes: Any) -> Inges
 
 
 def review_statement(ingest: Envelope, **changes: Any) -> ReviewStatement:
-    honest = ReviewStatement(Digest.of(ingest.payload), "urn:trustrag:screen:1", ("TRUSTRAG_SCREENED",), NOW - 400)
+    honest = ReviewStatement(
+        Digest.of(ingest.payload), "urn:trustrag:screen:1", ("TRUSTRAG_SCREENED",), NOW - 400
+    )
     return replace(honest, **changes)
 
 
@@ -185,7 +187,9 @@ class Forge:
             self.entries.append(envelope.encode())
         return envelope
 
-    def publish(self, *documents: Doc, reviewers: tuple[str, ...] = ("screen",), who: str = "source") -> Batch:
+    def publish(
+        self, *documents: Doc, reviewers: tuple[str, ...] = ("screen",), who: str = "source"
+    ) -> Batch:
         """An honest batch: signed, ingested, reviewed and logged."""
         source = self.say(source_statement(*documents), who)
         ingest = self.say(ingest_statement(source, *documents), "ingest")
@@ -328,5 +332,5 @@ def tampered(value: T, path: str, new: Any) -> T:
         return tuple(items)  # type: ignore[return-value]
     inner = getattr(value, name)
     bent = tampered(inner, rest, new) if rest else new(inner) if callable(new) else new
-    assert is_dataclass(value) and name in {item.name for item in fields(value)}
+    assert is_dataclass(value)
     return replace(value, **{name: bent})  # type: ignore[return-value,type-var]

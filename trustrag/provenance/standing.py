@@ -47,7 +47,9 @@ class ChunkLeaf:
         ).encode()
 
     @classmethod
-    def from_fields(cls, fields: Fields) -> "ChunkLeaf":
+    def parse(cls, data: bytes) -> "ChunkLeaf":
+        """Reads what `encode` wrote; raises MalformedError, and nothing else, on anything else."""
+        fields = Fields(parse(data), "leaf")
         leaf = cls(
             document=fields.digest("document"),
             index=fields.integer("index"),
@@ -58,7 +60,8 @@ class ChunkLeaf:
             start=fields.integer("start"),
             end=fields.integer("end"),
         )
-        fields.close()
+        if leaf.encode() != data:
+            raise MalformedError("the leaf has unknown fields or is not in canonical form")
         return leaf
 
 
