@@ -12,6 +12,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from trustrag.index.embedding import Embedder, SentenceTransformerEmbedder  # noqa: E402
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -21,3 +23,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("TRUSTRAG_WORKSPACE", raising=False)
     monkeypatch.delenv("TRUSTRAG_PASSPHRASE_FILE", raising=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Embedder:
+    """The default embedder: whatever needs its weights shares this one, for they load once a run."""
+    return SentenceTransformerEmbedder()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from trustrag.errors import ConfigError
 
 Ids: TypeAlias = NDArray[np.int64]
+Vector: TypeAlias = NDArray[np.float32]
 Vectors: TypeAlias = NDArray[np.float32]
 
 
@@ -52,7 +53,7 @@ class VectorIndex(Protocol):
     def remove(self, ids: Ids) -> None:
         """Forget these ids; ids it does not hold are ignored."""
 
-    def search(self, vector: Vectors, k: int, allowed: Ids | None = None) -> list[Hit]:
+    def search(self, vector: Vector, k: int, allowed: Ids | None = None) -> list[Hit]:
         """The k nearest of the allowed ids (of all where None) by inner product, best first.
 
         The filter holds before the search: k hits come back whenever k allowed ids are held.

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trustrag.errors import BackendError, ConfigError
-from trustrag.index.base import Vectors
+from trustrag.index.base import Vector, Vectors
 from trustrag.index.minilm import MiniBert, read_object, supports
 
 MINILM_NAME = "all-MiniLM-L6-v2"
@@ -59,7 +59,7 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> Vectors:
         """The vectors of documents, float32[len(texts), dimension], unit rows."""
 
-    def embed_query(self, text: str) -> Vectors:
+    def embed_query(self, text: str) -> Vector:
         """The vector of a question, float32[dimension], of length one."""
 
 
@@ -113,8 +113,8 @@ class HashEmbedder:
             return _none(self._id.dimension)
         return unit_rows(np.stack([self._bag(text) for text in texts]), len(texts))
 
-    def embed_query(self, text: str) -> Vectors:
-        row: Vectors = self.embed([text])[0]
+    def embed_query(self, text: str) -> Vector:
+        row: Vector = self.embed([text])[0]
         return row
 
     def _bag(self, text: str) -> NDArray[np.float64]:
@@ -151,8 +151,9 @@ class SentenceTransformerEmbedder:
             name, self._folder = Path(name_or_path).resolve().name, Path(name_or_path).resolve()
         else:
             name, self._folder = str(name_or_path), _hub_folder(str(name_or_path))
+        digest = model_digest(self._folder)
         self._is_small = supports(self._folder)
-        self._id = EmbedderIdentity(name, self._dimension(), model_digest(self._folder))
+        self._id = EmbedderIdentity(name, self._dimension(), digest)
 
     @property
     def id(self) -> EmbedderIdentity:
@@ -169,20 +170,20 @@ class SentenceTransformerEmbedder:
             rows = _translated(lambda: large.encode_document(list(texts), show_progress_bar=False))
         return unit_rows(rows, len(texts), self._id.dimension)
 
-    def embed_query(self, text: str) -> Vectors:
+    def embed_query(self, text: str) -> Vector:
         if self._is_small:
             rows: ArrayLike = [self._loaded_small().embed(text)]
         else:
             large = self._loaded_large()
             rows = _translated(lambda: large.encode_query([text], show_progress_bar=False))
-        row: Vectors = unit_rows(rows, 1, self._id.dimension)[0]
+        row: Vector = unit_rows(rows, 1, self._id.dimension)[0]
         return row
 
     def _dimension(self) -> int:
         if self._is_small:
             return int(str(read_object(self._folder / "config.json")["hidden_size"]))
         large = self._loaded_large()
-        return unit_rows(_translated(lambda: large.encode_query([_PROBE])), 1).shape[1]
+        return len(unit_rows(_translated(lambda: large.encode_query([_PROBE])), 1)[0])
 
     def _loaded_small(self) -> MiniBert:
         with self._lock:
@@ -209,7 +210,7 @@ def _sentence_transformer(folder: Path) -> _SentenceTransformer:
 
     try:
         model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"use_safetensors": True})
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except Exception as error:  # it raises whatever the libraries below it raise
         raise BackendError(f"sentence-transformers cannot load the model in {folder}: {error}") from error
     return cast(_SentenceTransformer, model)
 
@@ -304,16 +305,16 @@ class _Adapted:
     def embed(self, texts: Sequence[str]) -> Vectors:
         return self._rows(list(texts), self._id.dimension) if texts else _none(self._id.dimension)
 
-    def embed_query(self, text: str) -> Vectors:
+    def embed_query(self, text: str) -> Vector:
         vector = np.asarray(_translated(lambda: self._inner.embed_query(text)))
-        row: Vectors = unit_rows(vector[np.newaxis], 1, self._id.dimension)[0]
+        row: Vector = unit_rows(vector[np.newaxis], 1, self._id.dimension)[0]
         return row
 
     def _rows(self, texts: list[str], dimension: int | None = None) -> Vectors:
         return unit_rows(_translated(lambda: self._inner.embed_documents(texts)), len(texts), dimension)
 
 
-def _sketch(vector: Vectors) -> bytes:
+def _sketch(vector: Vector) -> bytes:
     """SHA-256 of the sides of 24 fixed planes on which a unit vector lies.
 
     A digest of the numbers themselves would change with the last bit of the arithmetic, from machine to

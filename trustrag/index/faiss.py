@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from trustrag.errors import BackendError
 from trustrag.index import cachefile
-from trustrag.index.base import Hit, Ids, Vectors
+from trustrag.index.base import Hit, Ids, Vector, Vectors
 from trustrag.index.locks import ReadWriteLock
 
 faiss: Any = importlib.import_module("faiss")  # its stubs describe SWIG's signatures, not Python's
@@ -67,7 +67,7 @@ class _FaissIndex(ABC):
         with self._lock.writing(), _translated():
             self._remove(np.asarray(ids, np.int64))
 
-    def search(self, vector: Vectors, k: int, allowed: Ids | None = None) -> list[Hit]:
+    def search(self, vector: Vector, k: int, allowed: Ids | None = None) -> list[Hit]:
         query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
         if query.shape[1] != self._dimension or not np.isfinite(query).all():
             raise ValueError(f"a query is {self._dimension} finite numbers, not shape {np.shape(vector)}")
