@@ -1,5 +1,6 @@
 """The memory: documents, what stands of them, and the log that proves it. See `Ledger`."""
 
+from trustrag.ledger.audit import check
 from trustrag.ledger.ledger import Ledger
 from trustrag.ledger.model import (
     Action,
@@ -37,5 +38,6 @@ __all__ = [
     "Vectors",
     "VersionRow",
     "View",
+    "check",
     "matches",
 ]

@@ -29,7 +29,7 @@ from trustrag.provenance.statement import (
     parse_statement,
 )
 
-_S = TypeVar("_S", SourceStatement, IngestStatement, ReviewStatement)
+_S = TypeVar("_S", bound=Statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Desk:
             statement = self._statements[envelope.digest] = parse_statement(envelope.payload)
         if not isinstance(statement, kind):
             raise LedgerError(f"{doc_id}: a {kind.__name__} is due, and a {type(statement).__name__} came")
-        if not isinstance(statement, ReviewStatement) and statement.context != self._context:
+        if isinstance(statement, SourceStatement | IngestStatement) and statement.context != self._context:
             raise LedgerError(f"{doc_id}: the {kind.__name__} is for another store, tenant or collection")
         return statement
 

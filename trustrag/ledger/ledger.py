@@ -127,6 +127,7 @@ class Ledger:
         self._writer = None
         if self._vectors is not None:
             self._vectors.close()
+            self._vectors = None
         if self._lock is not None:
             self._lock.release()
 
@@ -210,9 +211,9 @@ class Ledger:
     @contextmanager
     def _write_turn(self) -> Iterator[tuple[Session, VectorFile]]:
         with self._turn:
-            if self._writer is None or self._vectors is None:
+            if self._writer is None:
                 raise ConfigError(f"{self.folder} is not open for writing")
-            yield self._writer, self._vectors
+            yield self._writer, self._files()
 
     # -- reading
 
@@ -222,12 +223,16 @@ class Ledger:
 
         A past view computes the whole standing tree of then on its first proof: linear in what stood.
         """
-        vectors = self._vectors
+        with self.reading() as (session, vectors):
+            yield View(session, vectors, self._parsed, at)
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Session, VectorFile]]:
+        """The bare rows of one commit, for what has to see all of them: the audit."""
         session = self._borrow()
         try:
             with session.reading():
-                assert vectors is not None  # _borrow refuses a closed ledger, and an open one has its files
-                yield View(session, vectors, self._parsed, at)
+                yield session, self._files()
         finally:
             self._give_back(session)
 
@@ -309,6 +314,11 @@ class Ledger:
             db.close()
             raise
         return Session(db)
+
+    def _files(self) -> VectorFile:
+        if self._vectors is None:
+            raise ConfigError(f"the ledger of {self.folder} is closed")
+        return self._vectors
 
     def _borrow(self) -> Session:
         with self._pool:

@@ -1,8 +1,7 @@
 """The ledger's rows in SQLite: every statement, and the border where its errors are translated.
 
-What comes out of the database was perhaps written by somebody else. Each value is checked for its type and
-bounds here; what it means is proved elsewhere. Nothing above this module sees a `sqlite3` error:
-a file that cannot be read is a BackendError, a row that makes no sense a LedgerError.
+Nothing above this module sees a `sqlite3` error: a file that cannot be read is a BackendError, a row that
+makes no sense a LedgerError (see `rows`).
 """
 
 import json
@@ -11,7 +10,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -19,54 +17,33 @@ from sqlite_utils import Database
 
 from trustrag.errors import BackendError, LedgerError
 from trustrag.ledger.model import Ids, Ruling, Snapshot, VersionRow
+from trustrag.ledger.rows import (
+    CHUNK,
+    SNAPSHOT,
+    STANDING,
+    VERSION,
+    ChunkRow,
+    Row,
+    StandingRow,
+    as_blob,
+    as_digest,
+    as_integer,
+    as_text,
+    chunk_row,
+    snapshot_row,
+    standing_row,
+    version_row,
+)
+from trustrag.ledger.schema import require_current
 from trustrag.provenance.canonical import Digest
-from trustrag.provenance.standing import ChunkLeaf
 
 Value = None | int | str | bytes
-Row = tuple[object, ...]
 Term = tuple[str, str]  # a metadata field and what stands for its value
 
 _BUSY_SECONDS = 10.0
 _MAX_VALUE_BYTES = 64 << 20  # the longest text or blob we read: a hostile row must not fill the memory
-_MAX_INTEGER = 2**53
-STANDINGS = frozenset({"active", "superseded", "quarantined", "withdrawn"})
 _NOW = "since IS NOT NULL AND until IS NULL"
 _THEN = "since <= ? AND (until IS NULL OR until > ?)"
-_SNAPSHOT = "version, root, log_index, action, reason, issued_at, expires"
-_CHUNK = "id, version, span_start, span_end, text_digest, vector_digest, text"
-_STANDING = "id, version, doc_id, since, until, entry"
-_VERSION = (
-    "id, doc_id, version, document, source, title, standing, first_chunk, chunk_count, admitted, findings,"
-    " metadata, metadata_digest"
-)
-
-
-class StandingRow(NamedTuple):
-    """One stay of a version in the standing tree, or (`since` None) its waiting outside."""
-
-    id: int
-    version: int
-    doc_id: str
-    since: int | None
-    until: int | None
-    entry: bytes
-
-
-class ChunkRow(NamedTuple):
-    """One chunk without its vector."""
-
-    id: int
-    version: int
-    start: int
-    end: int
-    text_digest: Digest
-    vector_digest: Digest
-    text: str
-
-    @classmethod
-    def of(cls, first: int, version: int, leaf: ChunkLeaf, text: str) -> "ChunkRow":
-        """The row of a leaf, in a version whose chunks begin at row `first`."""
-        return cls(first + leaf.index, version, leaf.start, leaf.end, leaf.text, leaf.vector, text)
 
 
 def connect(path: Path, *, write: bool) -> Database:
@@ -76,9 +53,8 @@ def connect(path: Path, *, write: bool) -> Database:
     """
     mode = "rwc" if write else "ro"
     if not write and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
-        mode = (
-            "ro&immutable=1"  # a read-only medium: nobody can write there, and SQLite could make no -shm file
-        )
+        # A read-only medium: SQLite could make no -shm file there, and nobody can write.
+        mode = "ro&immutable=1"
     with translated(path.name):
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, check_same_thread=False
@@ -133,11 +109,23 @@ class Session:
         with translated("ledger.db"), self._db.atomic():
             yield
 
+    # -- the database itself
+
+    def check_tables(self) -> None:
+        """Raises LedgerError when a table, index, view or trigger is not one of ours."""
+        with translated("ledger.db"):
+            require_current(self._db)
+
+    def faults(self) -> list[str]:
+        """What SQLite finds wrong with its own file; at most a hundred findings."""
+        found = [as_text(row[0], "integrity_check") for row in self._rows("PRAGMA integrity_check(100)")]
+        return [] if found == ["ok"] else found
+
     # -- settings
 
     def settings(self) -> dict[str, str]:
         return {
-            _text(name, "setting"): _text(value, "setting")
+            as_text(name, "setting"): as_text(value, "setting")
             for name, value in self._rows("SELECT * FROM setting")
         }
 
@@ -147,7 +135,7 @@ class Session:
     def vector_rows(self) -> int:
         """How many rows of the vector file count."""
         row = self._row("SELECT value FROM setting WHERE name = 'vectors'")
-        text = _text(row[0], "setting vectors") if row else ""
+        text = as_text(row[0], "setting vectors") if row else ""
         if not (text.isascii() and text.isdigit() and len(text) < 16):
             raise LedgerError("ledger.db does not say how many vectors there are")
         return int(text)
@@ -156,7 +144,7 @@ class Session:
 
     def log_size(self) -> int:
         row = self._row("SELECT max(idx) FROM entry")
-        return 0 if row is None or row[0] is None else _integer(row[0], "entry.idx") + 1
+        return 0 if row is None or row[0] is None else as_integer(row[0], "entry.idx") + 1
 
     def entry_nodes(self, index: int) -> bytes:
         return self._blob("SELECT nodes FROM entry WHERE idx = ?", index, f"log entry {index}")
@@ -166,23 +154,36 @@ class Session:
 
     def entry_index(self, digest: Digest) -> int | None:
         row = self._row("SELECT idx FROM entry WHERE digest = ?", digest.value)
-        return None if row is None else _integer(row[0], "entry.idx")
+        return None if row is None else as_integer(row[0], "entry.idx")
 
     def add_entry(self, index: int, digest: Digest, nodes: bytes, envelope: bytes) -> None:
         self._run("INSERT INTO entry VALUES (?, ?, ?, ?)", index, digest.value, nodes, envelope)
+
+    def entries(self) -> Iterator[tuple[int, Digest, bytes, bytes]]:
+        """(index, digest, nodes, envelope) of all log entries, in order."""
+        for index, digest, nodes, data in self._iterate(
+            "SELECT idx, digest, nodes, envelope FROM entry ORDER BY idx"
+        ):
+            where = f"log entry {index}"
+            yield (
+                as_integer(index, where),
+                as_digest(digest, where),
+                as_blob(nodes, where),
+                as_blob(data, where),
+            )
 
     # -- snapshots
 
     def snapshot(self, version: int | None = None) -> Snapshot | None:
         """The snapshot of that version, or the newest."""
         if version is None:
-            row = self._row(f"SELECT {_SNAPSHOT} FROM snapshot ORDER BY version DESC LIMIT 1")
+            row = self._row(f"SELECT {SNAPSHOT} FROM snapshot ORDER BY version DESC LIMIT 1")
         else:
-            row = self._row(f"SELECT {_SNAPSHOT} FROM snapshot WHERE version = ?", version)
-        return None if row is None else _snapshot(row)
+            row = self._row(f"SELECT {SNAPSHOT} FROM snapshot WHERE version = ?", version)
+        return None if row is None else snapshot_row(row)
 
     def snapshots(self) -> list[Snapshot]:
-        return [_snapshot(row) for row in self._rows(f"SELECT {_SNAPSHOT} FROM snapshot ORDER BY version")]
+        return [snapshot_row(row) for row in self._rows(f"SELECT {SNAPSHOT} FROM snapshot ORDER BY version")]
 
     def checkpoint(self, version: int) -> bytes:
         """The signed note that was published with that snapshot."""
@@ -190,7 +191,7 @@ class Session:
 
     def add_snapshot(self, item: Snapshot, checkpoint: bytes) -> None:
         self._run(
-            f"INSERT INTO snapshot ({_SNAPSHOT}, checkpoint) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO snapshot ({SNAPSHOT}, checkpoint) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             item.version,
             item.root.value,
             item.log_index,
@@ -204,17 +205,21 @@ class Session:
     # -- versions
 
     def version(self, row_id: int) -> VersionRow | None:
-        row = self._row(f"SELECT {_VERSION} FROM version WHERE id = ?", row_id)
-        return None if row is None else _version(row)
+        row = self._row(f"SELECT {VERSION} FROM version WHERE id = ?", row_id)
+        return None if row is None else version_row(row)
 
     def versions(self, doc_id: str) -> list[VersionRow]:
         """All versions of a document, oldest first."""
-        rows = self._rows(f"SELECT {_VERSION} FROM version WHERE doc_id = ? ORDER BY version", doc_id)
-        return [_version(row) for row in rows]
+        rows = self._rows(f"SELECT {VERSION} FROM version WHERE doc_id = ? ORDER BY version", doc_id)
+        return [version_row(row) for row in rows]
 
     def all_versions(self) -> Iterator[VersionRow]:
         """Every version, by document and number."""
-        return map(_version, self._iterate(f"SELECT {_VERSION} FROM version ORDER BY doc_id, version"))
+        return map(version_row, self._iterate(f"SELECT {VERSION} FROM version ORDER BY doc_id, version"))
+
+    def versions_by_chunk(self) -> Iterator[VersionRow]:
+        """Every version, in the order of its chunks."""
+        return map(version_row, self._iterate(f"SELECT {VERSION} FROM version ORDER BY first_chunk, id"))
 
     def versions_of_source(
         self, source: str, standings: Sequence[str], *, ruled: bool = False
@@ -228,18 +233,19 @@ class Session:
             else ""
         )
         rows = self._rows(
-            f"SELECT {_VERSION} FROM version WHERE standing IN ({_marks(standings)}) AND source = ?"
+            f"SELECT {VERSION} FROM version WHERE standing IN ({_marks(standings)}) AND source = ?"
             f"{condition} ORDER BY doc_id, version",
             *standings,
             source,
         )
-        return [_version(row) for row in rows]
+        return [version_row(row) for row in rows]
 
     def add_version(self, item: VersionRow) -> int:
         """Adds the row (whatever its `row` says) and returns its id."""
         cursor = self._run(
-            "INSERT INTO version (doc_id, version, document, source, title, standing, first_chunk, chunk_count,"
-            " admitted, findings, metadata, metadata_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO version (doc_id, version, document, source, title, standing, first_chunk,"
+            " chunk_count, admitted, findings, metadata, metadata_digest)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             item.doc_id,
             item.version,
             item.digest.value,
@@ -264,19 +270,24 @@ class Session:
 
     def chunk(self, chunk_id: int) -> ChunkRow | None:
         row = self._row(
-            f"SELECT {_CHUNK} FROM chunk WHERE id = ?",
+            f"SELECT {CHUNK} FROM chunk WHERE id = ?",
             chunk_id,
         )
-        return None if row is None else _chunk(row)
+        return None if row is None else chunk_row(row)
 
     def chunks(self, first: int, count: int) -> Iterator[tuple[ChunkRow, bytes]]:
         """The chunks of one version with their tree nodes, in order; missing rows are just not there."""
         rows = self._iterate(
-            f"SELECT {_CHUNK}, nodes FROM chunk WHERE id >= ? AND id < ? ORDER BY id",
+            f"SELECT {CHUNK}, nodes FROM chunk WHERE id >= ? AND id < ? ORDER BY id",
             first,
             first + count,
         )
-        return ((_chunk(row[:7]), _bytes(row[7], "chunk.nodes")) for row in rows)
+        return ((chunk_row(row[:7]), as_blob(row[7], "chunk.nodes")) for row in rows)
+
+    def chunk_rows(self) -> int:
+        """How many chunks there are."""
+        row = self._row("SELECT count(*) FROM chunk")
+        return as_integer(row[0] if row else None, "number of chunks")
 
     def chunk_nodes(self, chunk_id: int) -> bytes:
         return self._blob("SELECT nodes FROM chunk WHERE id = ?", chunk_id, f"chunk {chunk_id}")
@@ -296,7 +307,7 @@ class Session:
             )
             for row, nodes in chunks
         ]
-        self._many(f"INSERT INTO chunk ({_CHUNK}, nodes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._many(f"INSERT INTO chunk ({CHUNK}, nodes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     # -- what stands
 
@@ -312,10 +323,10 @@ class Session:
         """All stays of one version, oldest first."""
         return self._standing("version = ? ORDER BY id", version_row)
 
-    def standing_now(self) -> Iterator[StandingRow]:
-        """Everything that stands, by bucket and document id."""
-        rows = self._iterate(f"SELECT {_STANDING} FROM standing WHERE {_NOW} ORDER BY bucket, doc_id")
-        return map(_standing_row, rows)
+    def all_standing(self) -> Iterator[tuple[StandingRow, int]]:
+        """Everything that stands, stood or waits, each with its bucket."""
+        rows = self._iterate(f"SELECT {STANDING}, bucket FROM standing ORDER BY id")
+        return ((standing_row(row[:-1]), as_integer(row[-1], "standing.bucket")) for row in rows)
 
     def add_standing(
         self, version_row: int, bucket: int, doc_id: str, since: int | None, entry: bytes
@@ -339,20 +350,20 @@ class Session:
         self._run("UPDATE standing SET since = ?, entry = ? WHERE id = ?", since, entry, row_id)
 
     def _standing(self, condition: str, *values: Value) -> list[StandingRow]:
-        sql = f"SELECT {_STANDING} FROM standing WHERE {condition}"
-        return [_standing_row(row) for row in self._rows(sql, *values)]
+        sql = f"SELECT {STANDING} FROM standing WHERE {condition}"
+        return [standing_row(row) for row in self._rows(sql, *values)]
 
     def nodes(self, ids: Sequence[int]) -> dict[int, bytes]:
         """The stored nodes of the standing tree's top among these, by heap number."""
         rows = self._rows(f"SELECT id, hash FROM node WHERE id IN ({_marks(ids)})", *ids)
-        return {_integer(row[0], "node.id"): _bytes(row[1], "node.hash", 32) for row in rows}
+        return {as_integer(row[0], "node.id"): as_blob(row[1], "node.hash", 32) for row in rows}
 
     def put_nodes(self, nodes: Iterable[tuple[int, bytes]]) -> None:
         self._many("INSERT OR REPLACE INTO node VALUES (?, ?)", list(nodes))
 
     def all_nodes(self) -> Iterator[tuple[int, bytes]]:
         rows = self._iterate("SELECT id, hash FROM node ORDER BY id")
-        return ((_integer(row[0], "node.id"), _bytes(row[1], "node.hash", 32)) for row in rows)
+        return ((as_integer(row[0], "node.id"), as_blob(row[1], "node.hash", 32)) for row in rows)
 
     def add_ruling(self, snapshot: int, item: Ruling) -> None:
         self._run(
@@ -381,8 +392,8 @@ class Session:
         )
         return [
             (
-                _integer(first, "version.first_chunk"),
-                _integer(count, "version.chunk_count"),
+                as_integer(first, "version.first_chunk"),
+                as_integer(count, "version.chunk_count"),
                 bool(old),
                 bool(new),
             )
@@ -420,7 +431,7 @@ class Session:
         rows = self._rows(
             "SELECT name, value FROM version_term JOIN term ON id = term WHERE version = ?", version_row
         )
-        return {(_text(name, "term.name"), _text(value, "term.value")) for name, value in rows}
+        return {(as_text(name, "term.name"), as_text(value, "term.value")) for name, value in rows}
 
     # -- running statements
 
@@ -449,116 +460,8 @@ class Session:
         row = self._row(sql, key)
         if row is None:
             raise LedgerError(f"{what} is missing in ledger.db")
-        return _bytes(row[0], what)
+        return as_blob(row[0], what)
 
 
 def _marks(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
-
-
-def _integer(value: object, what: str) -> int:
-    if not isinstance(value, int) or not 0 <= value <= _MAX_INTEGER:
-        raise LedgerError(f"{what} in ledger.db is no number that we would write")
-    return value
-
-
-def _optional(value: object, what: str) -> int | None:
-    return None if value is None else _integer(value, what)
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise LedgerError(f"{what} in ledger.db is no text")
-    return value
-
-
-def _bytes(value: object, what: str, size: int | None = None) -> bytes:
-    if not isinstance(value, bytes) or (size is not None and len(value) != size):
-        raise LedgerError(f"{what} in ledger.db is not {f'{size} bytes' if size else 'a blob'}")
-    return value
-
-
-def _digest(value: object, what: str) -> Digest:
-    return Digest(_bytes(value, what, 32))
-
-
-def _snapshot(row: Row) -> Snapshot:
-    version, root, log_index, action, reason, issued_at, expires = row
-    index = _integer(log_index, "snapshot.log_index")
-    return Snapshot(
-        _integer(version, "snapshot.version"),
-        _digest(root, "snapshot.root"),
-        index,
-        index + 1,  # every published tree ends in its snapshot
-        _text(action, "snapshot.action"),
-        None if reason is None else _text(reason, "snapshot.reason"),
-        _integer(issued_at, "snapshot.issued_at"),
-        _integer(expires, "snapshot.expires"),
-    )
-
-
-def _version(row: Row) -> VersionRow:
-    (
-        row_id,
-        doc_id,
-        version,
-        document,
-        source,
-        title,
-        standing,
-        first,
-        count,
-        admitted,
-        findings,
-        metadata,
-        metadata_digest,
-    ) = row
-    if standing not in STANDINGS:
-        raise LedgerError(f"version.standing in ledger.db is none of {', '.join(sorted(STANDINGS))}")
-    return VersionRow(
-        _integer(row_id, "version.id"),
-        _text(doc_id, "version.doc_id"),
-        _integer(version, "version.version"),
-        _digest(document, "version.document"),
-        _text(source, "version.source"),
-        _text(title, "version.title"),
-        _text(standing, "version.standing"),
-        _integer(first, "version.first_chunk"),
-        _integer(count, "version.chunk_count"),
-        _integer(admitted, "version.admitted"),
-        _findings(_text(findings, "version.findings")),
-        _bytes(metadata, "version.metadata"),
-        _digest(metadata_digest, "version.metadata_digest"),
-    )
-
-
-def _findings(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(str(item) for item in json.loads(text)) if text != "[]" else ()
-    except (ValueError, TypeError, RecursionError):
-        raise LedgerError("version.findings in ledger.db is no list") from None
-
-
-def _chunk(row: Row) -> ChunkRow:
-    chunk_id, version, start, end, text_digest, vector_digest, text = row
-    return ChunkRow(
-        _integer(chunk_id, "chunk.id"),
-        _integer(version, "chunk.version"),
-        _integer(start, "chunk.span_start"),
-        _integer(end, "chunk.span_end"),
-        _digest(text_digest, "chunk.text_digest"),
-        _digest(vector_digest, "chunk.vector_digest"),
-        _text(text, "chunk.text"),
-    )
-
-
-def _standing_row(row: Row) -> StandingRow:
-    row_id, version, doc_id, since, until, entry = row
-    return StandingRow(
-        _integer(row_id, "standing.id"),
-        _integer(version, "standing.version"),
-        _text(doc_id, "standing.doc_id"),
-        _optional(since, "standing.since"),
-        _optional(until, "standing.until"),
-        _bytes(entry, "standing.entry"),
-    )

@@ -11,7 +11,8 @@ be sealed by the next honest writer.
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from trustrag.errors import LedgerError
-from trustrag.ledger.sqlite import Session, StandingRow
+from trustrag.ledger.rows import StandingRow
+from trustrag.ledger.sqlite import Session
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, node_hash, root
 from trustrag.provenance.standing import BUCKETS, TOP_LEVELS, StandingProof, bucket_of

@@ -41,13 +41,17 @@ class VectorFile:
         """Bytes in the file, counted or not."""
         return os.fstat(self._file).st_size
 
+    def surplus(self, rows: int) -> int:
+        """How many bytes the file has more than `rows` rows; negative when it has fewer."""
+        return self.length() - rows * self._row_bytes
+
     def reclaim(self, rows: int) -> int:
         """Cut the file to `rows` rows and return how many bytes went. Only the holder of the lock may call
         this.
 
         Raises LedgerError when the file is shorter than that: then vectors that were acknowledged are gone.
         """
-        surplus = self.length() - rows * self._row_bytes
+        surplus = self.surplus(rows)
         if surplus < 0:
             raise LedgerError(
                 f"{self._path} is {-surplus} bytes shorter than its {rows} rows: restore it from a backup"

@@ -17,7 +17,8 @@ from trustrag.ledger.model import (
     VersionRow,
     term,
 )
-from trustrag.ledger.sqlite import ChunkRow, Session
+from trustrag.ledger.rows import ChunkRow
+from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import StandingTree
 from trustrag.ledger.vectors import VectorFile
 from trustrag.provenance.canonical import Metadata

@@ -11,7 +11,8 @@ from trustrag.errors import ConflictError, LedgerError, MalformedError, NotFound
 from trustrag.ledger.admission import Desk, Prepared
 from trustrag.ledger.log import Log
 from trustrag.ledger.model import Ruling, Sealer, Snapshot, VersionRow
-from trustrag.ledger.sqlite import ChunkRow, Session, StandingRow
+from trustrag.ledger.rows import ChunkRow, StandingRow
+from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import EMPTY_TREE, StandingChange
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.checkpoint import Checkpoint, Note, VerifierKey, sign_checkpoint, verify_checkpoint
