@@ -69,7 +69,8 @@ class Repository:
 class LocalFetcher(FetcherInterface):
     """Serves the files of a trust root's folder to python-tuf's client, and keeps what it served.
 
-    Metadata is parsed strictly before python-tuf sees it: two readers must never read two things.
+    Metadata is parsed strictly, and a root inspected, before python-tuf sees it: two readers must never read
+    two things, and nobody counts signatures by a root whose keys are not what they seem.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,6 +88,8 @@ class LocalFetcher(FetcherInterface):
             raise exceptions.DownloadHTTPError(f"{self._folder / name} is missing", 404) from None
         if name.startswith("metadata/"):
             _parse_strictly(name, data)
+        if name.endswith(".root.json"):
+            _read_root(name, data)
         self.served[name] = data
         return iter([data])
 
@@ -98,6 +101,7 @@ def load(folder: Path, first_root: bytes) -> Repository:
     signatures) or StaleError (a version went back).
     """
     _parse_strictly("the first root", first_root)
+    _read_root("the first root", first_root)
     fetcher = LocalFetcher(folder)
     config = UpdaterConfig(targets_max_length=MAX_BYTES)
     with TemporaryDirectory(prefix="trustrag-") as scratch:
@@ -119,17 +123,15 @@ def load(folder: Path, first_root: bytes) -> Repository:
             if target is None:
                 raise MalformedError(f"the trust root in {folder} distributes no {POLICY}")
             policy = Path(updater.download_target(target)).read_bytes()
-            return _checked(fetcher.served, first_root, policy)
+            return _verified(fetcher.served, first_root, policy)
         except Exception as error:
             raise _translated(error, folder) from error
 
 
-def _checked(served: Mapping[str, bytes], first_root: bytes, policy: bytes) -> Repository:
-    """What python-tuf has verified, as objects, after the checks that it does not make."""
-    roots = [first_root, *(data for name, data in served.items() if name.endswith(".root.json"))]
-    for data in roots:
-        check_root(Metadata[Root].from_bytes(data).signed)
-    root = Metadata[Root].from_bytes(roots[-1]).signed
+def _verified(served: Mapping[str, bytes], first_root: bytes, policy: bytes) -> Repository:
+    """What python-tuf has verified, as objects: the last root it was served, and what each role names."""
+    root_bytes = [first_root, *(data for name, data in served.items() if name.endswith(".root.json"))][-1]
+    root = Metadata[Root].from_bytes(root_bytes).signed
     timestamp = Metadata[Timestamp].from_bytes(served["metadata/timestamp.json"]).signed
     snapshot_name = f"metadata/{timestamp.snapshot_meta.version}.snapshot.json"
     snapshot = Metadata[Snapshot].from_bytes(served[snapshot_name]).signed
@@ -137,7 +139,7 @@ def _checked(served: Mapping[str, bytes], first_root: bytes, policy: bytes) -> R
     targets = Metadata[Targets].from_bytes(served[targets_name]).signed
     if targets.delegations is not None:
         raise MalformedError("the trust root delegates its policy to others; trustrag does not follow that")
-    return Repository(roots[-1], root, targets, snapshot, timestamp, policy)
+    return Repository(root_bytes, root, targets, snapshot, timestamp, policy)
 
 
 def check_root(root: Root) -> None:
@@ -241,6 +243,14 @@ def _parse_strictly(name: str, data: bytes) -> None:
             bytes_from_hex(signature.text("sig"), SIGNATURE_SIZE)
         except MalformedError as error:
             raise MalformedError(f"{name}: a signature is {error}") from error
+
+
+def _read_root(name: str, data: bytes) -> None:
+    try:
+        root = Metadata[Root].from_bytes(data).signed
+    except exceptions.RepositoryError as error:
+        raise MalformedError(f"{name} is not root metadata: {error}") from error
+    check_root(root)
 
 
 def _public_key(key_id: str, key: object) -> PublicKey:

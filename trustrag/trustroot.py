@@ -20,6 +20,7 @@ rest, comes last. Dying anywhere leaves the old trust root in force.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
@@ -110,7 +111,7 @@ class TrustRoot:
     def _from(cls, folder: Path, repository: "Repository", first_use: bool, seen: Mapping[str, int]) -> Self:
         policy = Policy.parse(repository.policy)
         opened = cls(folder, policy, repository.root_bytes, _roles(repository), first_use)
-        opened._require_one_purpose_a_key()
+        _require_separate_keys([key for role in opened.roles for key in role.keys], policy)
         for name, version in opened.versions.items():
             if version < seen.get(name, 0):
                 raise StaleError(
@@ -144,12 +145,6 @@ class TrustRoot:
                     f"{rfc3339(role.expires)}: whoever holds its key runs `trustrag keys refresh{flag}`",
                 )
 
-    def _require_one_purpose_a_key(self) -> None:
-        both = {key for role in self.roles for key in role.keys} & set(_keys_of(self.policy))
-        if both:
-            name = min(both).key_id[:16]
-            raise MalformedError(f"key {name} serves the trust root and the policy: one key, one purpose")
-
 
 def create_trust_root(
     folder: Path,
@@ -167,6 +162,7 @@ def create_trust_root(
     from trustrag import _tuf
 
     keys = {role: [signer.public_key for signer in signers[role]] for role in ROLES}
+    _require_separate_keys([key for role in ROLES for key in keys[role]], policy)
     root = _tuf.new_root(keys, dict.fromkeys(ROLES, 1) | {"root": root_threshold}, now + lifetimes.root)
     first_root = _tuf.sign(root, signers["root"])
     make_folder(folder)
@@ -195,15 +191,17 @@ def publish_policy(
     """Puts a newer policy of the same context in force. `pinned` and `seen` as for `TrustRoot.open`.
 
     Raises ConfigError where the keys are not held, ValueError where the version does not go up or the
-    context changes, and what opening raises; an expired role other than the root does not stand in the way.
+    context changes, MalformedError where a key would serve two purposes, and what opening raises; an expired
+    role other than the root does not stand in the way.
     """
-    with locked(folder):
+    with _writing(folder):
         repository = _load(folder, pinned)
         before = TrustRoot._from(folder, repository, pinned is None, seen or {})
         if policy.version <= before.policy.version or policy.context != before.policy.context:
             raise ValueError(
                 f"a newer policy of the same context has a version above {before.policy.version}"
             )
+        _require_separate_keys([key for role in before.roles for key in role.keys], policy)
         signers = _signers(repository, keys, ROLES[1:])
         _write(folder, _next_release(repository, "targets", policy.encode(), signers, now, lifetimes))
         return TrustRoot.open(folder, now, pinned=before.root, seen=before.versions)
@@ -224,7 +222,7 @@ def refresh(
     Nothing is written when nothing is due, so an ingest may call it every time. `force` renews all three and
     raises ConfigError for a key that is not held. Raises what opening raises, after renewing what it could.
     """
-    with locked(folder):
+    with _writing(folder):
         repository = _load(folder, pinned)
         before = TrustRoot._from(folder, repository, pinned is None, seen or {})
         due = ROLES[1:] if force else before.due(now, lifetimes)
@@ -255,7 +253,7 @@ def refresh_root(
     """
     from trustrag import _tuf
 
-    with locked(folder):
+    with _writing(folder):
         repository = _load(folder, pinned)
         before = TrustRoot._from(folder, repository, pinned is None, seen or {})
         root = _tuf.next_root(repository.root, now + lifetimes.root)
@@ -264,12 +262,24 @@ def refresh_root(
     return refresh(folder, keys, now=now, pinned=before.root, seen=before.versions, lifetimes=lifetimes)
 
 
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """One writer at a time, in a trust root that is there."""
+    _require_one(folder)
+    with locked(folder):
+        yield
+
+
+def _require_one(folder: Path) -> None:
+    if not (folder / "metadata" / "timestamp.json").exists():
+        raise ConfigError(f"no trust root in {folder}: `trustrag init` makes one")
+
+
 def _load(folder: Path, pinned: bytes | None) -> "Repository":
     """Verifies all but the expiries, from the pinned root or from the oldest one in the folder."""
-    metadata = folder / "metadata"
-    if not (metadata / "timestamp.json").exists():
-        raise ConfigError(f"no trust root in {folder}: `trustrag init` makes one")
+    _require_one(folder)
     if pinned is None:
+        metadata = folder / "metadata"
         versions = [int(path.name.split(".")[0]) for path in metadata.glob("[0-9]*.root.json")]
         if not versions:
             raise ConfigError(f"the trust root in {folder} has lost its root metadata")
@@ -341,6 +351,14 @@ def _signers(repository: "Repository", keys: Keys, roles: Sequence[str]) -> dict
                     f"and {len(held[role.role])} of them are held here"
                 )
     return held
+
+
+def _require_separate_keys(of_roles: Sequence[PublicKey], policy: Policy) -> None:
+    """A signature must mean one thing: no key of the trust root is one of the policy's."""
+    shared = set(of_roles) & set(_keys_of(policy))
+    if shared:
+        name = min(shared).key_id[:16]
+        raise MalformedError(f"key {name} serves the trust root and the policy: one key, one purpose")
 
 
 def _keys_of(policy: Policy) -> Iterator[PublicKey]:
