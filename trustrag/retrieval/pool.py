@@ -1,0 +1,121 @@
+"""What one search has found so far: proved candidates, refusals, and what the index got wrong."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trustrag.errors import Refusal
+from trustrag.index.base import Hit, Vector
+from trustrag.ledger import StoredPassage, UnprovedPassage, matches
+from trustrag.provenance.canonical import Metadata
+from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.retrieval.gate import RefusedPassage
+from trustrag.retrieval.ranking import Candidate
+
+MAX_FAULTS = 20
+"""How many things wrong with an index are told in one report."""
+
+_TOLERANCE = 1e-3
+"""How far an honest index's arithmetic may be from ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A proved passage, as ranking sees it and as it was stored."""
+
+    passage: VerifiedPassage
+    candidate: Candidate
+    stored: StoredPassage
+
+
+@dataclass(slots=True)
+class Pool:
+    """Room for `size` candidates, of which one source takes at most `share` (None: no limit).
+
+    `query` is a unit vector, float32[dimension]. `where` and `sources` are the caller's filter.
+    """
+
+    query: Vector
+    size: int
+    share: int | None
+    where: Mapping[str, Metadata] | None
+    sources: Collection[str] | None
+    found: list[Found] = field(default_factory=list)
+    refused: list[RefusedPassage] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    _claimed: dict[int, float] = field(default_factory=dict)
+    _taken: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def full(self) -> bool:
+        """Whether it wants no more."""
+        return len(self.found) >= self.size
+
+    def fresh(self, hits: Sequence[Hit]) -> list[int]:
+        """The ids of these hits that no earlier draw had, in order."""
+        fresh: list[int] = []
+        seen: set[int] = set()
+        for hit in hits:
+            if not 0 <= hit.id < 1 << 63:
+                self._fault(f"it named {hit.id}, which can't be an id")
+            elif hit.id in seen:
+                self._fault(f"it named chunk {hit.id} twice")
+            elif hit.id not in self._claimed:
+                self._claimed[hit.id] = hit.score
+                fresh.append(hit.id)
+            seen.add(hit.id)
+        return fresh
+
+    def take(self, stored: StoredPassage | UnprovedPassage, result: VerifiedPassage | RefusedPassage) -> None:
+        """Sort in what the gate said of one candidate."""
+        if isinstance(result, RefusedPassage) or isinstance(stored, UnprovedPassage):
+            if isinstance(result, RefusedPassage):
+                self.refused.append(result)
+            return
+        relevance = self._relevance(result.vector)
+        if relevance is None:
+            reason = f"its vector has no direction in {len(self.query)} dimensions"
+            self.refused.append(RefusedPassage(result.doc_id, result.index, Refusal.MALFORMED, reason))
+            return
+        claimed = self._claimed[stored.chunk_id]
+        if not abs(claimed - relevance) <= _TOLERANCE:
+            self._fault(f"it gave chunk {stored.chunk_id} the score {claimed:.3f}, and it is {relevance:.3f}")
+        if not self._wanted(result):
+            self._fault(f"it named chunk {stored.chunk_id}, which the filter leaves out")
+        elif self.share is None or self._taken[result.source] < self.share:
+            self._taken[result.source] += 1
+            self.found.append(Found(result, _candidate(result, relevance), stored))
+
+    def _wanted(self, passage: VerifiedPassage) -> bool:
+        """Whether what was proved, and not what the rows said, satisfies the filter."""
+        return matches(passage.metadata, self.where or {}) and (
+            self.sources is None or passage.source in self.sources
+        )
+
+    def _relevance(self, vector: bytes) -> float | None:
+        """The cosine with the query, whatever length was signed; None where there is none."""
+        row = np.frombuffer(vector, "<f4") if len(vector) == 4 * len(self.query) else np.zeros(1)
+        length = float(np.linalg.norm(row))
+        return float(row @ self.query) / length if 0 < length < float("inf") else None
+
+    def _fault(self, what: str) -> None:
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(what)
+
+
+def _candidate(passage: VerifiedPassage, relevance: float) -> Candidate:
+    title = passage.metadata.get("title")
+    return Candidate(
+        text=passage.text,
+        source=passage.source,
+        relevance=relevance,
+        vector=np.frombuffer(passage.vector, "<f4"),
+        title=title if isinstance(title, str) else "",
+        trust=passage.trust / 1000,
+        probation=passage.probation,
+        owner=passage.owner,
+        position=passage.source_index,
+        verified=True,
+    )
