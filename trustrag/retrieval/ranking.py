@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from trustrag.consistency import Likeness, PairMemory, Passage, collusion, compare, echo, repetition
+
 Mode = Literal["weighted", "strict", "report"]
 
 
@@ -114,18 +116,80 @@ def rerank(
     limit: int = 5,
     mode: Mode = "weighted",
     min_support: int = 0,
+    memory: PairMemory | None = None,
 ) -> Ranking:
     """The `limit` passages to hand on, each explained. Raises ValueError on a bad limit or mode."""
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
     if mode not in ("weighted", "strict", "report"):
         raise ValueError(f"mode must be weighted, strict or report, not {mode!r}")
-    order = sorted(range(len(passages)), key=lambda i: -passages[i].relevance)
-    ranked = [_plain(i, passages[i]) for i in order]
-    return Ranking(tuple(ranked[:limit]), tuple(ranked[limit:]), (), None)
+    if not passages:
+        return Ranking((), (), (), None)
+    seen = [Passage(c.text, c.owner or c.source, c.relevance, c.vector, c.position) for c in passages]
+    alike = compare(seen, memory)
+    penalties = _penalties(question, passages, alike)
+    base = _scaled(passages)
+    scores = base * np.array([_standing(c) for c in passages])
+    for given in penalties.values():
+        scores = scores * given
+    ranked = [
+        Ranked(i, c, float(scores[i]), _explain(i, c, penalties, float(scores[i]))) for i, c in enumerate(passages)
+    ]
+    if mode == "report":
+        chosen = sorted(range(len(passages)), key=lambda i: -passages[i].relevance)[:limit]
+    else:
+        chosen = _choose(passages, scores, limit)
+    kept = set(chosen)
+    order = sorted(chosen, key=lambda i: (-passages[i].relevance, i))
+    left = sorted((i for i in range(len(passages)) if i not in kept), key=lambda i: -scores[i])
+    return Ranking(tuple(ranked[i] for i in order), tuple(ranked[i] for i in left), (), None)
 
 
-def _plain(index: int, candidate: Candidate) -> Ranked:
-    score = candidate.relevance * candidate.trust
-    explanation = Explanation(candidate.relevance, candidate.trust, (), (), (), score)
-    return Ranked(index, candidate, score, explanation)
+def _penalties(question: str, passages: Sequence[Candidate], alike: Likeness) -> dict[str, NDArray[np.float64]]:
+    swarm = np.maximum(repetition(alike), collusion(alike))
+    heard = echo(question, alike.readings, [c.text for c in passages])
+    return {"repetition": 1 - 0.7 * swarm, "echo": 1 - 0.95 * heard, "copy": _copies(passages, alike)}
+
+
+def _copies(passages: Sequence[Candidate], alike: Likeness) -> NDArray[np.float64]:
+    factor = np.ones(len(passages))
+    same = np.maximum(alike.copied, alike.copied.T) >= 0.7
+    order = sorted(range(len(passages)), key=lambda i: (-passages[i].relevance, i))
+    kept: list[int] = []
+    for i in order:
+        if any(same[i, j] for j in kept):
+            factor[i] = 0.5
+        else:
+            kept.append(i)
+    return factor
+
+
+def _scaled(passages: Sequence[Candidate]) -> NDArray[np.float64]:
+    relevance = np.array([c.relevance for c in passages], dtype=np.float64)
+    relevance = relevance - min(0.0, float(relevance.min()))
+    top = float(relevance.max())
+    return relevance / top if top > 0 else np.ones(len(passages))
+
+
+def _standing(candidate: Candidate) -> float:
+    return 0.5 + 0.5 * (candidate.trust if candidate.verified else 0.0)
+
+
+def _choose(passages: Sequence[Candidate], scores: NDArray[np.float64], limit: int) -> list[int]:
+    quota = max(1, limit // 5) if any(not c.probation for c in passages) else limit
+    chosen: list[int] = []
+    new = 0
+    for i in sorted(range(len(passages)), key=lambda i: (-scores[i], i)):
+        if len(chosen) == limit:
+            break
+        if passages[i].probation:
+            if new == quota:
+                continue
+            new += 1
+        chosen.append(i)
+    return chosen
+
+
+def _explain(i: int, candidate: Candidate, penalties: dict[str, NDArray[np.float64]], score: float) -> Explanation:
+    given = tuple(Penalty(name, float(factor[i])) for name, factor in penalties.items() if factor[i] < 1.0)
+    return Explanation(candidate.relevance, candidate.trust, (), (), given, score)

@@ -1,0 +1,178 @@
+"""How alike passages are: in meaning, in wording, and by copying. Pairwise, and kept."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz
+
+from trustrag.consistency.reading import Reading, read
+
+Matrix = NDArray[np.float64]
+
+COPIED = 0.5
+"""Share of the shorter text's five-word runs that, found in another text, makes it a copy and not an agreement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What consistency sees of a passage: its text, who answers for it, and what the retriever knows.
+
+    `owner` names the source, or the owner of several sources, that speaks with this one voice. `vector` is a unit
+    float32[d] or None. `relevance` is the retriever's score on any scale. `position` is the log index at which the
+    text was first attested, or None if unknown.
+    """
+
+    text: str
+    owner: str
+    relevance: float = 0.0
+    vector: NDArray[np.float32] | None = None
+    position: int | None = None
+
+
+class PairMemory:
+    """Results of pairwise work by (judge, digest, digest), the least used forgotten beyond `size`. Thread-safe.
+
+    A warm query redoes none of it, and ingest can fill it ahead with each new chunk's neighbours. Values depend on
+    the two texts and the judge alone, so an entry never goes stale.
+    """
+
+    def __init__(self, size: int = 200_000) -> None:
+        if size < 1:
+            raise ValueError(f"a memory needs room for at least 1 pair, not {size}")
+        self._size = size
+        self._kept: OrderedDict[tuple[str, str, str], tuple[float, ...]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def recall(
+        self, judge: str, pairs: Sequence[tuple[str, str]], work: Callable[[Sequence[int]], Sequence[tuple[float, ...]]]
+    ) -> list[tuple[float, ...]]:
+        """What `judge` makes of each pair of digests; `work` is asked for the places in `pairs` not kept yet."""
+        found: list[tuple[float, ...] | None] = []
+        with self._lock:
+            for a, b in pairs:
+                found.append(self._kept.get((judge, a, b)))
+        missing = [place for place, value in enumerate(found) if value is None]
+        if missing:
+            for place, value in zip(missing, work(missing), strict=True):
+                found[place] = value
+        with self._lock:
+            for pair, value in zip(pairs, found, strict=True):
+                if value is not None:
+                    self._kept[judge, *pair] = value
+                    self._kept.move_to_end((judge, *pair))
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        return [value for value in found if value is not None]
+
+
+SHARED_MEMORY = PairMemory()
+"""The memory that is used when a caller brings none: one per process."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """n passages against each other; every matrix is float64[n, n] in 0..1.
+
+    `wording`: similarity of the sorted content words. `shared`: Jaccard of the content words. `copied[i, j]`: the
+    share of i's five-word runs that stand in j. `meaning`: cosine of the vectors, or its estimate from shared words
+    where a vector is missing. `likeness`: meaning above half the background, averaged with wording. The background is
+    the middle similarity of two passages of different owners in this very list: in news, where all snippets tell one
+    story, it is high, and only what rises over it counts.
+    """
+
+    readings: tuple[Reading, ...]
+    owners: tuple[str, ...]
+    wording: Matrix
+    shared: Matrix
+    copied: Matrix
+    meaning: Matrix
+    likeness: Matrix
+
+    @property
+    def same_owner(self) -> NDArray[np.bool_]:
+        """bool[n, n]: one voice; true on the diagonal."""
+        codes = np.unique(np.array(self.owners, dtype=object).astype(str), return_inverse=True)[1]
+        return np.asarray(codes[:, None] == codes[None, :], dtype=np.bool_)
+
+    @property
+    def copies(self) -> NDArray[np.bool_]:
+        """bool[n, n]: one is mostly made of the other's words in the other's order; false on the diagonal."""
+        copies = np.maximum(self.copied, self.copied.T) >= COPIED
+        np.fill_diagonal(copies, False)
+        return copies
+
+
+def compare(passages: Sequence[Passage], memory: PairMemory | None = None) -> Likeness:
+    """Measure every pair. Work on text pairs is recalled from `memory` (default: the process's)."""
+    readings = tuple(read(passage.text) for passage in passages)
+    owners = tuple(passage.owner for passage in passages)
+    n = len(passages)
+    rows, columns = np.triu_indices(n, 1)
+    wording, shared, copied = np.eye(n), np.eye(n), np.eye(n)
+    if n > 1:
+        pairs = np.array(_text_pairs(readings, rows, columns, memory or SHARED_MEMORY))
+        wording[rows, columns] = wording[columns, rows] = pairs[:, 0]
+        shared[rows, columns] = shared[columns, rows] = pairs[:, 1]
+        copied[rows, columns], copied[columns, rows] = pairs[:, 2], pairs[:, 3]
+    meaning = _meaning(passages, shared)
+    alike = Likeness(readings, owners, wording, shared, copied, meaning, meaning)
+    background = _background(alike)
+    above = np.clip((meaning - background / 2) / (1 - background / 2), 0.0, 1.0)
+    return Likeness(readings, owners, wording, shared, copied, meaning, (above + wording) / 2)
+
+
+def _text_pairs(
+    readings: Sequence[Reading], rows: NDArray[np.intp], columns: NDArray[np.intp], memory: PairMemory
+) -> list[tuple[float, ...]]:
+    """(wording, shared, copied row in column, copied column in row) for each pair of places."""
+    places = list(zip(rows.tolist(), columns.tolist(), strict=True))
+    # Kept under the ordered pair of digests: one entry whichever came first.
+    swapped = [readings[i].digest > readings[j].digest for i, j in places]
+    ordered = [(j, i) if swap else (i, j) for (i, j), swap in zip(places, swapped, strict=True)]
+
+    def work(missing: Sequence[int]) -> list[tuple[float, ...]]:
+        return [_compare_texts(readings[ordered[place][0]], readings[ordered[place][1]]) for place in missing]
+
+    kept = memory.recall("text", [(readings[i].digest, readings[j].digest) for i, j in ordered], work)
+    return [(v[0], v[1], v[3], v[2]) if swap else v for v, swap in zip(kept, swapped, strict=True)]
+
+
+def _compare_texts(a: Reading, b: Reading) -> tuple[float, ...]:
+    wording = fuzz.token_sort_ratio(a.wording, b.wording) / 100
+    together = len(a.terms & b.terms)
+    shared = together / max(1, len(a.terms) + len(b.terms) - together)
+    runs = len(a.shingles & b.shingles)
+    return wording, shared, runs / max(1, len(a.shingles)), runs / max(1, len(b.shingles))
+
+
+def _meaning(passages: Sequence[Passage], shared: Matrix) -> Matrix:
+    """Cosine of the vectors; where one is missing, the least-squares estimate from the words in common.
+
+    The estimate, 0.19 + 1.1 * sqrt(Jaccard), was fitted to MiniLM cosines of 76,000 pairs of encyclopaedic and news
+    passages (R2 0.71).
+    """
+    estimate = np.clip(0.19 + 1.1 * np.sqrt(shared), 0.0, 1.0)
+    vectors = [passage.vector for passage in passages]
+    have = np.array([vector is not None for vector in vectors], dtype=np.bool_)
+    if have.sum() < 2:
+        return np.asarray(estimate, dtype=np.float64)
+    matrix = np.stack([vector for vector in vectors if vector is not None]).astype(np.float64)
+    estimate[np.ix_(have, have)] = np.clip(matrix @ matrix.T, 0.0, 1.0)
+    return np.asarray(estimate, dtype=np.float64)
+
+
+def _background(alike: Likeness) -> float:
+    """Middle meaning over pairs of different owners, copies left out; over all pairs if there are none."""
+    n = len(alike.owners)
+    if n < 2:
+        return 0.0
+    pairs = ~np.eye(n, dtype=np.bool_)
+    independent = pairs & ~alike.same_owner & ~alike.copies
+    return float(np.median(alike.meaning[independent if independent.any() else pairs]))
