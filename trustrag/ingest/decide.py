@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trustrag.errors import AuthorityError, Refusal, StaleError
+from trustrag.errors import AuthorityError, MalformedError, Refusal, StaleError
 from trustrag.ingest.attest import ClaimBook, SignedClaim, claim_of, weight
 from trustrag.ingest.batch import Candidate
 from trustrag.ingest.chunking import Chunk, Chunker, whole
@@ -91,6 +91,7 @@ class Decider:
         # First of all its name: the rest looks it up.
         check_text(document.doc_id, "document id", MAX_DOC_ID_BYTES)
         metadata = encode_metadata(document.metadata)
+        _require_utf8(document.text)
         found = self._book.find(document, metadata)
         if isinstance(found, str) and self._publisher is None:
             return _refused(document, found)
@@ -193,6 +194,13 @@ class Decider:
         """Approvals that this policy asks for beyond the one the battery signs."""
         missing = self._policy.screen.threshold - 1 + self._policy.review.threshold
         return f"waits for {missing} more signed review{'s' * (missing > 1)}" if missing > 0 else ""
+
+
+def _require_utf8(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise MalformedError(f"its text holds half a surrogate pair at character {error.start}") from error
 
 
 def _require_owner(newest: VersionRow, source: Source) -> None:

@@ -6,9 +6,11 @@ says what is wrong and what to do, and imports its library only when a file of i
 
 import csv
 import io
+import logging
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -27,6 +29,7 @@ _DOCX_PARTS_LIMIT = 4096
 _PDF_PAGES_LIMIT = 5000
 _PDF_SECONDS_LIMIT = 120.0
 _HTML_DEPTH_LIMIT = 200
+_HTML_TAGS_LIMIT = 250_000  # opening and closing; the trees of so many take half a gigabyte
 _TITLE_LIMIT = 300
 
 
@@ -82,7 +85,7 @@ def read_html(data: bytes) -> Extract:
     page = decode(data)
     if not page.strip():
         raise Unreadable("no text in it")
-    _check_depth(page)
+    _check_tags(page)
     # The page is UTF-8; told so, the parser does not follow another claim of the page's own.
     tree = lxml.html.fromstring(page.encode(), parser=lxml.html.HTMLParser(encoding="utf-8"))
     title = one_line(tree.findtext(".//title") or "")
@@ -90,8 +93,9 @@ def read_html(data: bytes) -> Extract:
     return Extract(text if text.strip() else _all_text(tree), title)
 
 
-def _check_depth(page: str) -> None:
-    """Refuse a page nested past what any author writes: parsers and extractors walk trees recursively."""
+def _check_tags(page: str) -> None:
+    """Refuse a page of more elements, or nested deeper, than authors write: extractors walk trees recursively
+    and keep several copies of them."""
     void = {
         "area",
         "base",
@@ -110,7 +114,9 @@ def _check_depth(page: str) -> None:
     # These close themselves when the next one opens, so a long list without end tags is not a deep one.
     implied = {"p", "li", "dt", "dd", "tr", "td", "th", "option", "thead", "tbody", "tfoot", "rt", "rp"}
     depth = 0
-    for match in re.finditer(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)", page):
+    for number, match in enumerate(re.finditer(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)", page)):
+        if number == _HTML_TAGS_LIMIT:
+            raise Unreadable(f"more than {_HTML_TAGS_LIMIT:,} tags; split it")
         if match[2].lower() in void | implied:
             continue
         depth = max(0, depth - 1) if match[1] else depth + 1
@@ -149,7 +155,12 @@ def read_pdf(data: bytes) -> Extract:
                 f"its first {len(pages)} pages already pass the limits on text or time; split it"
             )
     title = (reader.metadata.title if reader.metadata else None) or ""
-    return Extract("\n\n".join(pages).replace("\0", ""), one_line(str(title)))
+    return Extract(_mended("\n\n".join(pages)), one_line(_mended(str(title))))
+
+
+def _mended(text: str) -> str:
+    """Text that can be written as UTF-8: a PDF's own tables of characters may give halves and NULs."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
 
 
 def read_docx(data: bytes) -> Extract:
@@ -229,6 +240,18 @@ READERS: dict[str, Callable[[bytes], Extract]] = {
 }
 
 
+@contextmanager
+def _quiet(library: str) -> Iterator[None]:
+    """Keep a library's warnings about a damaged file off the terminal: the report has its one line."""
+    logger = logging.getLogger(library)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def extract(data: bytes, media_type: str) -> Extract:
     """Read bytes of one of the media types in `READERS`.
 
@@ -236,7 +259,8 @@ def extract(data: bytes, media_type: str) -> Extract:
     becomes `Unreadable`, its cause chained.
     """
     try:
-        result = READERS[media_type](data)
+        with _quiet("pypdf"), _quiet("trafilatura"):
+            result = READERS[media_type](data)
     except Unreadable:
         raise
     except Exception as error:

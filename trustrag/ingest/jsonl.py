@@ -1,6 +1,7 @@
 """JSON Lines: each line an object, each object a document of its own."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import NoReturn
@@ -36,6 +37,8 @@ def _document(line: bytes, number: int, doc_id: str, path: str, licence: str | N
     text = next((value for name in _TEXT_FIELDS if isinstance(value := fields.pop(name, None), str)), None)
     if text is None:
         raise Unreadable(f"no text in a field {' or '.join(_TEXT_FIELDS)}")
+    if re.search(r"[\ud800-\udfff]", text):
+        raise Unreadable("its text holds half a surrogate pair, which is no character")
     if not text.strip() or len(text) > TEXT_LIMIT:
         raise Unreadable("its text is blank" if not text.strip() else "its text is too long")
     name = fields.pop("id", None)
