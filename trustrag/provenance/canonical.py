@@ -9,7 +9,7 @@ import json
 import math
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -29,6 +29,7 @@ MAX_DEPTH = 32
 MAX_BYTES = 1 << 20
 
 _T = TypeVar("_T")
+_CONTAINERS = (dict, list)
 _SIGNED = (str, bool, int, type(None))
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 
@@ -100,7 +101,7 @@ def encode(value: Encodable) -> bytes:
     Refuses floats, integers beyond 2^53-1, lone surrogates, keys that are not strings, other types, and
     nesting deeper than MAX_DEPTH.
     """
-    _require_encodable(value, MAX_DEPTH, _SIGNED)
+    _require_encodable((value,), MAX_DEPTH, _SIGNED)
     return _dump(value)
 
 
@@ -124,7 +125,7 @@ def parse_canonical(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int =
 
 def encode_metadata(metadata: Mapping[str, Metadata]) -> bytes:
     """The RFC 8785 form of a document's metadata: finite floats are allowed, all else is as in `encode`."""
-    _require_encodable(metadata, MAX_DEPTH, (*_SIGNED, float))
+    _require_encodable((metadata,), MAX_DEPTH, (*_SIGNED, float))
     return _dump_rfc8785(metadata)
 
 
@@ -326,30 +327,30 @@ def _load(decoder: json.JSONDecoder, data: bytes, max_bytes: int, max_depth: int
 
 
 def _require_depth(value: object, max_depth: int) -> None:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(max_depth):
-        inside = [node.values() if isinstance(node, dict) else node for node in level]
-        level = [child for children in inside for child in children if isinstance(child, dict | list)]
+    level: list[Any] = [value]
+    for _ in range(max_depth + 1):
+        level = [node for node in level if isinstance(node, _CONTAINERS)]
         if not level:
             return
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
     raise MalformedError(f"JSON is nested deeper than {max_depth}")
 
 
-def _require_encodable(value: object, depth: int, scalars: tuple[type, ...]) -> None:
-    if isinstance(value, scalars):
-        if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise MalformedError("an integer beyond 2^53-1 cannot be written")
-        return
-    if depth == 0:
-        raise MalformedError(f"what is nested deeper than {MAX_DEPTH} cannot be written")
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise MalformedError("an object key that is not a string cannot be written")
-        value = list(value.values())
-    if not isinstance(value, list | tuple):
-        raise MalformedError(f"a {type(value).__name__} cannot be written into what is signed")
-    for child in value:
-        _require_encodable(child, depth - 1, scalars)
+def _require_encodable(values: Iterable[object], depth: int, scalars: tuple[type, ...]) -> None:
+    for value in values:
+        if isinstance(value, scalars):
+            if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+                raise MalformedError("an integer beyond 2^53-1 cannot be written")
+        elif depth == 0:
+            raise MalformedError(f"what is nested deeper than {MAX_DEPTH} cannot be written")
+        elif isinstance(value, dict):
+            if not all(isinstance(key, str) for key in value):
+                raise MalformedError("an object key that is not a string cannot be written")
+            _require_encodable(value.values(), depth - 1, scalars)
+        elif isinstance(value, list | tuple):
+            _require_encodable(value, depth - 1, scalars)
+        else:
+            raise MalformedError(f"a {type(value).__name__} cannot be written into what is signed")
 
 
 def _dump(value: Encodable) -> bytes:
