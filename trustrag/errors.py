@@ -8,6 +8,7 @@
     │   ├── ProofError            a hash does not lead to the signed root
     │   └── StaleError            it was true once: expired, rolled back, forked
     ├── UnsignedDocumentError     a document came with neither attestation nor signer
+    ├── RefusedDocumentError      documents were refused, each named with its reason
     ├── LedgerError
     │   ├── NotFoundError         no such document, version, snapshot or passage
     │   └── ConflictError         another writer, another embedder, another context
@@ -81,6 +82,10 @@ class StaleError(VerificationError):
 
 class UnsignedDocumentError(TrustragError):
     """A document came with neither an attestation nor a signer. Nothing was written."""
+
+
+class RefusedDocumentError(TrustragError):
+    """Documents of a call that cannot report them one by one were refused; each is named with its reason."""
 
 
 class LedgerError(TrustragError):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,6 +63,7 @@ class Embedder(Protocol):
         """The vector of a question, float32[dimension], of length one."""
 
 
+@runtime_checkable
 class EmbedsDocuments(Protocol):
     """The two methods of LangChain's `Embeddings`, which is not imported here."""
 

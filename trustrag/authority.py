@@ -1,0 +1,331 @@
+"""Who may say what here, and which of those keys we hold: the trust root and the keyring of one store as one thing.
+
+Opens the trust root again whenever its files change, so that a revoked key or a suspended source is silent at the
+next question in every process; publishes new policies; hands out signers by what the policy lets them do.
+"""
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trustrag import trustroot
+from trustrag.errors import ConfigError, ConflictError, NotFoundError
+from trustrag.keyring import Keyring, SeenState, UserState
+from trustrag.provenance.keys import PublicKey, Signer
+from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.statement import Context, check_segment
+
+SNAPSHOT_LIFETIME = 365 * 86_400
+"""Seconds for which a snapshot may be served. Every ingest makes a new one; `trustrag keys refresh` renews."""
+
+_WARN_BEFORE = 14 * 86_400
+_ROLES = ("ingest", "screen", "seal", "log")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFact:
+    """One key: what it is for, its id and public half (hex), when its role expires (unix seconds), whether it is here."""
+
+    purpose: str
+    key: str
+    public: str
+    expires: int | None
+    held: bool
+
+
+class Authority:
+    """The policy in force and the keys held here. Thread-safe."""
+
+    def __init__(
+        self,
+        store: str,
+        keys_folder: Path,
+        *,
+        workspace: Path,
+        clock: Callable[[], int],
+        ask_passphrase: Callable[[], bytes] | None = None,
+        keyring: Keyring | None = None,
+    ) -> None:
+        """`workspace` is where no private key may lie; `keyring` is given by whoever just made it."""
+        self.keys_folder = keys_folder
+        self.memory = UserState(store)
+        self._store = store
+        self._apart_from = (workspace, keys_folder)
+        self._clock = clock
+        self._ask = ask_passphrase
+        self._keyring = keyring
+        self._lock = threading.RLock()
+        self._opened: tuple[object, trustroot.TrustRoot] | None = None
+
+    @classmethod
+    def found(
+        cls,
+        context: Context,
+        keys_folder: Path,
+        keyring: Keyring,
+        source: str,
+        workspace: Path,
+        clock: Callable[[], int],
+    ) -> "Authority":
+        """Make keys, a first policy with one source, and the trust root that distributes it."""
+        made = cls(context.store, keys_folder, workspace=workspace, clock=clock, keyring=keyring)
+        signers = {role: keyring.generate(role) for role in _ROLES}
+        policy = Policy(
+            version=1,
+            context=context,
+            issued_at=clock(),
+            log=Log(context.store, (PolicyKey(signers["log"].public_key),)),
+            ingest=_role(signers["ingest"]),
+            screen=_role(signers["screen"]),
+            review=Role((), 0),
+            seal=_role(signers["seal"]),
+            sources=(made._source(context, source),),
+            snapshot_age=SNAPSHOT_LIFETIME,
+        )
+        roles = {role: (keyring.generate(f"trust-{role}"),) for role in trustroot.ROLES}
+        made._believe(trustroot.create_trust_root(keys_folder, policy, roles, now=clock()))
+        return made
+
+    # ---- the trust root
+
+    @property
+    def policy(self) -> Policy:
+        """Who may say what, today: see `trust_root`."""
+        return self.trust_root().policy
+
+    def trust_root(self) -> trustroot.TrustRoot:
+        """The verified trust root, opened anew when its files have changed, or when it has expired since.
+
+        Raises what `TrustRoot.open` raises; in particular `StaleError` for one older than what was seen before.
+        """
+        with self._lock:
+            now, stamp = self._clock(), _stamp(self.keys_folder)
+            if self._opened is None or self._opened[0] != stamp or self._opened[1].expires <= now:
+                seen = self._seen()
+                self._believe(
+                    trustroot.TrustRoot.open(self.keys_folder, now, pinned=seen.root, seen=seen.trust)
+                )
+            assert self._opened is not None
+            return self._opened[1]
+
+    def refresh(self, *, root: bool = False, force: bool = False) -> dict[str, int]:
+        """Renew the roles that are due (all but root with `force`, root too with `root`); returns each role's expiry.
+
+        Opens what has expired already. Needs the keys of those roles here; without them what is not due stays.
+        """
+        with self._lock:
+            if root:
+                seen = self._seen()
+                self._believe(
+                    trustroot.refresh_root(
+                        self.keys_folder, self.keyring, now=self._clock(), pinned=seen.root, seen=seen.trust
+                    )
+                )
+            seen = self._seen()
+            made = trustroot.refresh(
+                self.keys_folder,
+                self.keyring,
+                now=self._clock(),
+                pinned=seen.root,
+                seen=seen.trust,
+                force=force,
+            )
+            self._believe(made)
+            return {role.role: role.expires for role in made.roles}
+
+    def notices(self) -> list[str]:
+        """What a careful operator wants to be told: a first use, and what is about to expire."""
+        root, found = self.trust_root(), []
+        if root.first_use:
+            found.append(
+                "this trust root is seen here for the first time, or the memory of it was lost: it is believed as it is; "
+                "compare its root key with the publisher's (trustrag keys list)"
+            )
+        soon = [role.role for role in root.roles if role.expires - self._clock() < _WARN_BEFORE]
+        if soon:
+            found.append(
+                f"the trust root's {', '.join(soon)} expires within two weeks: trustrag keys refresh"
+            )
+        return found
+
+    def _seen(self) -> SeenState:
+        return self.memory.read() or SeenState()
+
+    def _believe(self, root: trustroot.TrustRoot) -> None:
+        self.memory.advance(replace(self._seen(), root=root.root, trust=root.versions))
+        self._opened = (_stamp(self.keys_folder), root)
+
+    # ---- sources
+
+    def source(self, name: str) -> Source:
+        """A source of the policy. Raises `NotFoundError`."""
+        for source in self.policy.sources:
+            if source.name == name:
+                return source
+        raise NotFoundError(f"no source {name!r} in the policy; see `trustrag source list`")
+
+    def own_source(self) -> str:
+        """The one source whose private key is here. Raises `ConfigError` where that is none or several."""
+        held = self._held()
+        names = [
+            source.name for source in self.policy.sources if any(known.key in held for known in source.keys)
+        ]
+        if len(names) != 1:
+            what = f"several sources ({', '.join(names)})" if names else "no source"
+            raise ConfigError(f"the keys of {what} are held here: say which with --source NAME")
+        return names[0]
+
+    def add_source(
+        self,
+        name: str,
+        *,
+        trust: float = 1.0,
+        scope: Sequence[str] = (),
+        owner: str | None = None,
+        public_key: str | None = None,
+        probation: bool = False,
+        first_valid_index: int = 0,
+    ) -> Source:
+        """Let a source publish: see `Workspace.add_source`."""
+        self._require_free([name])
+        source = self._source(
+            self.policy.context, name, trust, scope, owner, public_key, probation, first_valid_index
+        )
+        self._publish((*self.policy.sources, source))
+        return source
+
+    def add_sources(
+        self, names: Sequence[str], *, trust: float = 1.0, probation: bool = False, first_valid_index: int = 0
+    ) -> tuple[Source, ...]:
+        """Let many sources publish, each with a key made here, in one new policy."""
+        self._require_free(names)
+        context = self.policy.context
+        made = tuple(
+            self._source(context, name, trust, probation=probation, first_valid_index=first_valid_index)
+            for name in names
+        )
+        self._publish((*self.policy.sources, *made))
+        return made
+
+    def set_active(self, name: str, active: bool) -> None:
+        """Suspend a source (silent from the next query on) or resume it."""
+        if self.source(name).active == active:
+            raise ConflictError(f"source {name} is {'active' if active else 'suspended'} already")
+        self._publish([replace(s, active=active) if s.name == name else s for s in self.policy.sources])
+
+    def _publish(self, sources: Iterable[Source]) -> None:
+        with self._lock:
+            policy, seen = self.policy, self._seen()
+            changed = replace(
+                policy, version=policy.version + 1, issued_at=self._clock(), sources=tuple(sources)
+            )
+            self._believe(
+                trustroot.publish_policy(
+                    self.keys_folder,
+                    changed,
+                    self.keyring,
+                    now=self._clock(),
+                    pinned=seen.root,
+                    seen=seen.trust,
+                )
+            )
+
+    def _require_free(self, names: Sequence[str]) -> None:
+        taken = {source.name for source in self.policy.sources} & set(names)
+        if taken or len(set(names)) != len(names):
+            raise ConflictError(f"there is a source named {', '.join(sorted(taken or set(names)))} already")
+
+    def _source(
+        self,
+        context: Context,
+        name: str,
+        trust: float = 1.0,
+        scope: Sequence[str] = (),
+        owner: str | None = None,
+        public_key: str | None = None,
+        probation: bool = False,
+        first_valid_index: int = 0,
+    ) -> Source:
+        if not 0 <= trust <= 1:
+            raise ValueError(f"trust must be 0 to 1, not {trust}")
+        check_segment(name, "source name")
+        key = PublicKey.parse(public_key) if public_key else self.keyring.generate(_key_name(name)).public_key
+        return Source(
+            name=name,
+            owner=owner,
+            keys=(PolicyKey(key, first_valid_index),),
+            scope=tuple(scope) or (f"{context.tenant}/{context.collection}",),
+            trust=round(trust * 1000),
+            probation=probation,
+        )
+
+    # ---- keys
+
+    @property
+    def keyring(self) -> Keyring:
+        """The private keys held here. Raises `ConfigError` where there are none: this user reads, and does not sign."""
+        with self._lock:
+            if self._keyring is None:
+                self._keyring = Keyring.open(self._store, self._ask, apart_from=self._apart_from)
+            return self._keyring
+
+    def signer(self, keys: Sequence[PolicyKey], purpose: str) -> Signer:
+        """The signer of one of these keys that is held here and may still speak. Raises `ConfigError`."""
+        for known in keys:
+            if not known.revoked and known.last_valid_index is None:
+                held = self.keyring.find(known.key)
+                if held is not None:
+                    return held
+        raise ConfigError(f"no key that may {purpose} is held in {self.keyring.folder}")
+
+    def key_facts(self) -> list[KeyFact]:
+        """Every key of trust root and policy."""
+        root = self.trust_root()
+        policy = root.policy
+        groups = (
+            ("ingest", policy.ingest.keys),
+            ("screen", policy.screen.keys),
+            ("review", policy.review.keys),
+            ("seal", policy.seal.keys),
+            ("log", policy.log.keys),
+            *((f"source {source.name}", source.keys) for source in policy.sources),
+        )
+        rows = [(f"trust {role.role}", key, role.expires) for role in root.roles for key in role.keys]
+        held = self._held()
+        return [
+            KeyFact(what, key.key_id, key.raw.hex(), until, key in held)
+            for what, key, until in [
+                *rows,
+                *((what, known.key, None) for what, keys in groups for known in keys),
+            ]
+        ]
+
+    def _held(self) -> set[PublicKey]:
+        try:
+            keyring = self.keyring
+        except ConfigError:
+            return set()
+        return {keyring.public_key(name) for name in keyring.names()}
+
+
+def _role(signer: Signer) -> Role:
+    return Role((PolicyKey(signer.public_key),))
+
+
+def _key_name(source: str) -> str:
+    """A file name for a source's key: readable, and different for different sources."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", source)[:64].strip(".-")
+    ending = "" if slug == source else "-" + hashlib.sha256(source.encode()).hexdigest()[:8]
+    return f"source-{slug}{ending}"
+
+
+def _stamp(keys_folder: Path) -> object:
+    """What changes when the trust root does: `timestamp.json` is replaced, last of all, by every writer."""
+    try:
+        found = (keys_folder / "metadata" / "timestamp.json").stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_size, found.st_mtime_ns)

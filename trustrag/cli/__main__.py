@@ -1,0 +1,5 @@
+"""`python -m trustrag.cli` is the command `trustrag`."""
+
+from trustrag.cli.main import main
+
+main()

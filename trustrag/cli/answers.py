@@ -1,0 +1,114 @@
+"""Verbs that answer: search, ask, verify, audit, mcp."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from trustrag.cli import show
+from trustrag.cli.common import EXIT_REFUSED, Json, open_workspace, parse_pairs, print_json
+from trustrag.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trustrag.workspace import SearchReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add these verbs to the application."""
+    for command in (search, ask, verify, audit, mcp):
+        app.command()(command)
+
+
+def search(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
+    source: Annotated[list[str] | None, typer.Option("--source", help="Only from this source (repeatable).")] = None,
+    where: Annotated[list[str] | None, typer.Option("--where", help="Only where metadata KEY=VALUE (repeatable).")] = None,
+    mode: Annotated[Literal["weighted", "strict", "report"], typer.Option(help="strict: uncontested only; report: rank as if undefended, mark all.")] = "weighted",
+    evidence: Annotated[Path | None, typer.Option(help="Write all that proves the passages to this file.")] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Find passages; only what is proved is shown, and what was refused is named."""
+    with open_workspace(context) as workspace:
+        report = workspace.search(
+            question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode
+        )
+        if evidence is not None:
+            _write_evidence(report, evidence)
+        if as_json:
+            print_json(show.report_facts(report))
+        else:
+            show.print_report(report)
+            if evidence is not None:
+                typer.echo(
+                    f"Evidence written: trustrag verify {evidence} --keys {workspace.authority.keys_folder}"
+                )
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="A question.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages to answer from.")] = 5,
+    source: Annotated[list[str] | None, typer.Option("--source", help="Only from this source (repeatable).")] = None,
+    mode: Annotated[Literal["weighted", "strict", "report"], typer.Option(help="strict: no answer where sources disagree.")] = "weighted",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Answer with sentences quoted from proved passages, each cited; or say why there is no answer."""
+    from trustrag.workspace import Abstained
+
+    with open_workspace(context) as workspace:
+        answer = workspace.ask(question, k=k, sources=source, mode=mode)
+        if as_json:
+            print_json(show.answer_facts(answer))
+        else:
+            show.print_answer(answer)
+        if isinstance(answer, Abstained):
+            raise typer.Exit(EXIT_REFUSED)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="An evidence file (from `trustrag search --evidence`).")],
+    keys: Annotated[Path, typer.Option("--keys", help="The public trust root (a keys/ folder).")],
+    as_json: Json = False,
+) -> None:
+    """Prove an evidence file from files alone: no workspace, no database, no network."""
+    from trustrag.workspace import RefusedPassage, verify_evidence
+
+    if not file.is_file():
+        raise ConfigError(f"{file} is not a file")
+    results = verify_evidence(file.read_bytes(), keys).results
+    if as_json:
+        print_json([show.outcome_facts(outcome) for outcome in results])
+    else:
+        for outcome in results:
+            show.print_outcome(outcome)
+    if not results or any(isinstance(outcome, RefusedPassage) for outcome in results):
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def audit(context: typer.Context, as_json: Json = False) -> None:
+    """Verify everything again: entries, chunks, vectors, proofs, signatures, index rows; name each thing that is wrong."""
+    with open_workspace(context) as workspace, show.progress("auditing") as advance:
+        report = workspace.audit(progress=advance)
+    if as_json:
+        print_json(show.audit_facts(report))
+    else:
+        show.print_audit(report)
+    if report.problems:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def mcp(context: typer.Context) -> None:
+    """Serve `search`, `fetch` and `ask` to an assistant over stdio (Model Context Protocol)."""
+    from trustrag.service.mcp import serve
+
+    with open_workspace(context) as workspace:
+        serve(workspace)
+
+
+def _write_evidence(report: "SearchReport", path: Path) -> None:
+    try:
+        path.write_bytes(report.evidence().encode())
+    except OSError as error:
+        raise ConfigError(f"evidence cannot be written to {path}: {error.strerror}") from error

@@ -1,0 +1,280 @@
+"""How reports are told: as text for people, as plain facts for JSON."""
+
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from trustrag.cli.common import is_interactive, one_line
+
+if TYPE_CHECKING:
+    from trustrag.workspace import (
+        Abstained,
+        AuditReport,
+        Grounded,
+        IngestReport,
+        RankedPassage,
+        RefusedPassage,
+        SearchReport,
+        VerifiedPassage,
+    )
+
+_WIDTH = 100
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """A function to call with (done, total, name); draws a bar where a person is watching, and nothing elsewhere."""
+    if not is_interactive():
+        yield lambda done, total, name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total, name: bar.update(task, completed=done, total=total)
+
+
+# ---- search
+
+
+def print_report(report: "SearchReport") -> None:
+    """Each passage with source, version, date, key, verdict and scores; then what was refused, and why."""
+    for contest in report.contested:
+        left, right = ", ".join(contest.sources), ", ".join(contest.other_sources)
+        typer.secho(
+            f"CONTESTED: {left} say {one_line(contest.value)!r}, {right} say {one_line(contest.other)!r}; nothing decides.",
+            fg="yellow",
+        )
+    for ranked in report.passages:
+        _print_passage(ranked)
+    if not report.passages:
+        typer.echo("No passage that can be proved matches.")
+    print_refused(report.refused)
+    for fault in report.faults:
+        typer.secho(f"INDEX: {one_line(fault)}", fg="red")
+    info = report.snapshot
+    guard = (
+        f"witnessed by {', '.join(info.witnesses)}"
+        if info.witnesses
+        else "not protected against a split view"
+    )
+    typer.secho(f"snapshot {info.version} of {_time(info.issued_at)}, {guard}", dim=True)
+
+
+def _print_passage(ranked: "RankedPassage") -> None:
+    passage = ranked.passage
+    place = f"{one_line(passage.doc_id)} chunk {passage.index + 1}/{passage.count}"
+    typer.secho(f"{ranked.rank}. {place}", bold=True)
+    marks = " probation" if passage.probation else ""
+    typer.echo(
+        f"   VERIFIED source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) version {passage.version} "
+        f"signed {_time(passage.issued_at)} key {passage.key_id[:16]}"
+    )
+    told = ranked.explanation
+    line = f"   score {ranked.score:.3f} relevance {ranked.relevance:.3f}"
+    if told.supporters:
+        line += f" supported by {', '.join(told.supporters)}"
+    if told.penalties:
+        line += " lowered for " + ", ".join(f"{p.name} x{p.factor:.2f}" for p in told.penalties)
+    typer.echo(line)
+    for conflict in told.conflicts:
+        typer.secho(
+            f"   {conflict.source} says {one_line(conflict.other)!r} against {one_line(conflict.value)!r}",
+            fg="yellow",
+        )
+    text = textwrap.shorten(one_line(passage.text), 600, placeholder=" ...")
+    typer.echo(textwrap.fill(text, _WIDTH, initial_indent="   ", subsequent_indent="   "))
+    typer.echo("")
+
+
+def print_refused(refused: "tuple[RefusedPassage, ...]") -> None:
+    """One line for each passage that was found and not believed."""
+    for entry in refused:
+        name = f"{one_line(entry.doc_id)} chunk {entry.chunk + 1}" if entry.doc_id else "a passage"
+        typer.secho(f"REFUSED {name}: {one_line(entry.reason)}", fg="red")
+
+
+def report_facts(report: "SearchReport") -> dict[str, object]:
+    """A search report as plain facts."""
+    return {
+        "question": report.question,
+        "passages": [
+            passage_facts(ranked.passage)
+            | {"rank": ranked.rank, "score": ranked.score, "relevance": ranked.relevance}
+            | {"explanation": asdict(ranked.explanation)}
+            for ranked in report.passages
+        ],
+        "refused": [_refused_facts(entry) for entry in report.refused],
+        "contested": [asdict(contest) for contest in report.contested],
+        "certificate": asdict(report.certificate) if report.certificate else None,
+        "faults": list(report.faults),
+        "snapshot": {
+            "version": report.snapshot.version,
+            "root": report.snapshot.root.hex,
+            "issued": _time(report.snapshot.issued_at),
+            "expires": _time(report.snapshot.expires),
+            "witnesses": list(report.snapshot.witnesses),
+        },
+    }
+
+
+def passage_facts(passage: "VerifiedPassage") -> dict[str, object]:
+    """A verified passage as plain facts."""
+    return {
+        "text": passage.text,
+        "doc_id": passage.doc_id,
+        "version": passage.version,
+        "chunk": passage.index,
+        "chunks": passage.count,
+        "source": passage.source,
+        "trust": passage.trust / 1000,
+        "probation": passage.probation,
+        "verdict": "verified",
+        "key": passage.key_id,
+        "signed": _time(passage.issued_at),
+        "expires": _time(passage.expires),
+        "licence": passage.licence,
+        "media_type": passage.media_type,
+        "span": [passage.start, passage.end],
+        "metadata": dict(passage.metadata),
+        "snapshot": passage.snapshot_version,
+    }
+
+
+def _refused_facts(entry: "RefusedPassage") -> dict[str, object]:
+    return {
+        "doc_id": entry.doc_id,
+        "chunk": entry.chunk,
+        "refusal": str(entry.refusal),
+        "reason": entry.reason,
+    }
+
+
+# ---- ask
+
+
+def print_answer(answer: "Grounded | Abstained") -> None:
+    """The sentences with numbered citations, then what each number is."""
+    from trustrag.workspace import Abstained
+
+    if isinstance(answer, Abstained):
+        typer.echo(f"No answer ({answer.reason}): {answer.detail}")
+        return
+    places = {(p.doc_id, p.version, p.index): n for n, p in enumerate(answer.passages, 1)}
+    if answer.contested:
+        typer.secho(
+            "CONTESTED: the sources disagree about this; compare them before you rely on it.", fg="yellow"
+        )
+    for sentence in answer.sentences:
+        cited = (c.passage for c in sentence.citations)
+        numbers = "".join(f"[{places[p.doc_id, p.version, p.index]}]" for p in cited)
+        typer.echo(textwrap.fill(f"{one_line(sentence.text)} {numbers}", _WIDTH))
+    typer.echo("")
+    for number, passage in enumerate(answer.passages, 1):
+        typer.echo(
+            f"[{number}] {one_line(passage.doc_id)} version {passage.version}, source {passage.source}, "
+            f"signed {_time(passage.issued_at)}, key {passage.key_id[:16]}, verified"
+        )
+
+
+def answer_facts(answer: "Grounded | Abstained") -> dict[str, object]:
+    """An answer as plain facts."""
+    from trustrag.workspace import Abstained
+
+    if isinstance(answer, Abstained):
+        return {
+            "question": answer.question,
+            "answer": None,
+            "reason": str(answer.reason),
+            "detail": answer.detail,
+        }
+    sentences = [
+        {
+            "text": sentence.text,
+            "citations": [
+                {"quote": c.quote, "span": [c.start, c.end]} | passage_facts(c.passage)
+                for c in sentence.citations
+            ],
+        }
+        for sentence in answer.sentences
+    ]
+    return {
+        "question": answer.question,
+        "answer": answer.text,
+        "contested": answer.contested,
+        "sentences": sentences,
+    }
+
+
+# ---- verify
+
+
+def print_outcome(outcome: "VerifiedPassage | RefusedPassage") -> None:
+    """One line, proved or refused."""
+    from trustrag.workspace import RefusedPassage
+
+    if isinstance(outcome, RefusedPassage):
+        print_refused((outcome,))
+        return
+    name = f"{one_line(outcome.doc_id)} chunk {outcome.index + 1}/{outcome.count}"
+    typer.echo(
+        f"VERIFIED {name} version {outcome.version} source {outcome.source} "
+        f"signed {_time(outcome.issued_at)} key {outcome.key_id[:16]} snapshot {outcome.snapshot_version}"
+    )
+
+
+def outcome_facts(outcome: "VerifiedPassage | RefusedPassage") -> dict[str, object]:
+    """One outcome as plain facts."""
+    from trustrag.workspace import RefusedPassage
+
+    if isinstance(outcome, RefusedPassage):
+        return {"verdict": "refused"} | _refused_facts(outcome)
+    return passage_facts(outcome)
+
+
+# ---- ingest and audit
+
+
+def print_ingest(report: "IngestReport") -> None:
+    """What went in, what waits and what was refused; one line for each that did not simply go in."""
+    for held in report.quarantined:
+        typer.secho(f"QUARANTINED {one_line(held.doc_id)}: {one_line(held.reason)}", fg="yellow")
+    for refused in report.refused:
+        typer.secho(f"REFUSED {one_line(refused.doc_id)}: {one_line(refused.reason)}", fg="red", err=True)
+    for skipped in report.skipped:
+        typer.secho(f"skipped {one_line(skipped.doc_id)}: {one_line(skipped.reason)}", dim=True)
+    typer.echo(
+        f"{len(report.admitted)} admitted, {len(report.unchanged)} unchanged, "
+        f"{len(report.quarantined)} quarantined, {len(report.refused)} refused"
+    )
+
+
+def ingest_facts(report: "IngestReport") -> dict[str, object]:
+    """What became of each document, as plain facts."""
+    return asdict(report)
+
+
+def print_audit(report: "AuditReport") -> None:
+    """What was checked, and one line for each thing that is wrong."""
+    for problem in report.problems:
+        typer.secho(f"WRONG {one_line(problem.where)}: {one_line(problem.what)}", fg="red")
+    verdict = f"{len(report.problems)} things are wrong" if report.problems else "all of it holds"
+    typer.echo(
+        f"audited {report.entries} log entries, {report.passages} standing passages, {report.index_rows} index rows: {verdict}"
+    )
+
+
+def audit_facts(report: "AuditReport") -> dict[str, object]:
+    """An audit as plain facts."""
+    return asdict(report)
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,571 @@
+"""The composition root: opens what a workspace folder holds and wires it together. Holds no rules.
+
+    ws = Workspace.init("kb", source="acme")      keys, policy, trust root and ledger, in one step
+    ws = Workspace.open("kb")
+
+One folder holds one collection of one store. Private keys and the rollback memory live outside it, under
+`$TRUSTRAG_HOME` (the user's configuration folder by default), by store id.
+"""
+
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from trustrag.authority import SNAPSHOT_LIFETIME, Authority, KeyFact
+from trustrag.errors import ConfigError, MalformedError, UnsignedDocumentError
+from trustrag.index.base import Vector
+from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
+from trustrag.ingest.attest import attest, read_attestations, write_attestations
+from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
+from trustrag.ingest.document import Document, ReadProblem, from_langchain
+from trustrag.ingest.pipeline import Pipeline, Progress, Signers
+from trustrag.ingest.readers import read
+from trustrag.ingest.report import AttestReport, IngestReport
+from trustrag.keyring import Keyring, SeenState, UserState
+from trustrag.ledger import Ledger, Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.model import Action
+from trustrag.monitor.audit import AuditReport, audit
+from trustrag.provenance.canonical import Digest, Metadata
+from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.provenance.export import EvidenceReport, verify_evidence_file
+from trustrag.provenance.keys import Signer
+from trustrag.provenance.policy import Policy, SeenCheckpoint, Source
+from trustrag.provenance.statement import Context, EmbedderId
+from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
+from trustrag.retrieval.gate import Gate, RefusedPassage, Seen
+from trustrag.retrieval.ranking import Mode
+from trustrag.retrieval.retriever import RankedPassage, Retriever, SearchReport
+from trustrag.settings import FILE_NAME, Settings
+from trustrag.trustroot import TrustRoot
+
+__all__ = [
+    "Abstained",
+    "AnyEmbedder",
+    "AttestReport",
+    "AuditReport",
+    "Document",
+    "EvidenceReport",
+    "Grounded",
+    "IngestReport",
+    "KeyFact",
+    "Metadata",
+    "Mode",
+    "RankedPassage",
+    "RefusedPassage",
+    "SearchReport",
+    "Source",
+    "VerifiedPassage",
+    "Workspace",
+    "verify_evidence",
+]
+
+AnyEmbedder: TypeAlias = Embedder | EmbedsDocuments | str
+"""An embedder of ours, a LangChain-like one, or a name for `open_embedder`."""
+
+
+class Workspace:
+    """An open workspace. Reading is thread-safe; writing takes the one writer's lock for as long as it lasts."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        authority: Authority,
+        *,
+        embedder: AnyEmbedder | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        """Use `init` or `open`; this keeps what they found."""
+        self.folder = folder
+        self.settings = settings
+        self.authority = authority
+        self._clock = clock or _now
+        self._given = embedder if embedder is not None else settings.embedder
+        self._embedder: Embedder | None = None
+        self._lock = threading.RLock()
+        self._ledger: Ledger | None = None
+        self._retriever: Retriever | None = None
+
+    # ---- making and opening
+
+    @classmethod
+    def init(
+        cls,
+        folder: str | Path,
+        *,
+        source: str,
+        keys: str | Path | None = None,
+        store: str | None = None,
+        tenant: str = "default",
+        collection: str = "default",
+        embedder: AnyEmbedder = "minilm",
+        index: str = "flat",
+        chunk_size: int = DEFAULT_SIZE,
+        chunk_overlap: int = DEFAULT_OVERLAP,
+        passphrase: bytes | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> Self:
+        """Make a workspace in `folder`: keys, policy, trust root, ledger and a first source, in one step.
+
+        `keys` is where the public trust root goes (`folder/keys` by default). Private keys go under
+        `$TRUSTRAG_HOME`, encrypted with `passphrase`; without one, whoever can read the user's files can sign.
+        Raises `ConfigError` for a folder that is not new or empty. What fails leaves nothing behind.
+        """
+        folder = Path(folder).resolve()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            what = (
+                "already holds a workspace"
+                if (folder / FILE_NAME).exists()
+                else "exists and is not an empty folder"
+            )
+            raise ConfigError(f"{folder} {what}: give init a new folder")
+        settings = Settings(
+            store=f"{_slug(store or folder.name)}-{secrets.token_hex(4)}",
+            keys="keys" if keys is None else str(Path(keys).resolve()),
+            embedder=embedder if isinstance(embedder, str) else "custom",
+            index=index,
+            chunk_size=chunk_size,
+            chunk_overlap=chunk_overlap,
+        )
+        context = Context(settings.store, tenant, collection)
+        made = _open_embedder(embedder)
+        identity = EmbedderId(made.id.name, made.id.dimension, Digest(made.id.digest))
+        keys_folder = settings.keys_folder(folder)
+        if keys_folder.exists() and any(keys_folder.iterdir()):
+            raise ConfigError(f"{keys_folder} is not empty: one trust root belongs to one store")
+        keyring = Keyring.create(settings.store, passphrase, apart_from=(folder, keys_folder))
+        with _undone_on_failure(folder, keys_folder, keyring.folder):
+            authority = Authority.found(context, keys_folder, keyring, source, folder, clock or _now)
+            workspace = cls(folder, settings, authority, embedder=made, clock=clock)
+            with Ledger.create(folder, context, identity) as ledger:
+                ledger.reseal(workspace._sealer(), workspace._clock())
+            settings.write(folder)
+        return workspace
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        *,
+        embedder: AnyEmbedder | None = None,
+        ask_passphrase: Callable[[], bytes] | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> Self:
+        """Open the workspace in `folder`.
+
+        `embedder` is needed where `init` was given an object. `ask_passphrase` is called at most once, when a
+        private key has to be unlocked; `TRUSTRAG_PASSPHRASE_FILE` is asked before it. Raises `ConfigError` for what
+        is not a workspace. An unusable trust root is told by the first call that needs it.
+        """
+        folder = Path(folder).resolve()
+        settings = Settings.read(folder)
+        authority = Authority(
+            settings.store,
+            settings.keys_folder(folder),
+            workspace=folder,
+            clock=clock or _now,
+            ask_passphrase=ask_passphrase,
+        )
+        return cls(folder, settings, authority, embedder=embedder, clock=clock)
+
+    def close(self) -> None:
+        """Close the files. They are opened again when they are needed."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.close()
+            self._ledger, self._retriever = None, None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- who may say what
+
+    @property
+    def policy(self) -> Policy:
+        """Who may say what, today."""
+        return self.authority.policy
+
+    def add_source(
+        self,
+        name: str,
+        *,
+        trust: float = 1.0,
+        scope: str | Sequence[str] = (),
+        owner: str | None = None,
+        public_key: str | None = None,
+        probation: bool = False,
+    ) -> Source:
+        """Let a source publish, from the next log entry on.
+
+        `trust` (0 to 1) weighs it in ranking; `scope` is one or more prefixes of tenant/collection/docId (all of the
+        collection by default); sources of one `owner` have one voice. With `public_key` (64 hex digits) it signs
+        elsewhere; else a key is made here. Raises `ConflictError` for a name that is taken.
+        """
+        return self.authority.add_source(
+            name,
+            trust=trust,
+            scope=(scope,) if isinstance(scope, str) else scope,
+            owner=owner,
+            public_key=public_key,
+            probation=probation,
+            first_valid_index=self._reader().snapshot().log_size,
+        )
+
+    def add_sources(
+        self, names: Sequence[str], *, trust: float = 1.0, probation: bool = False
+    ) -> tuple[Source, ...]:
+        """Let many sources publish, each with a key made here, in one new policy."""
+        start = self._reader().snapshot().log_size
+        return self.authority.add_sources(names, trust=trust, probation=probation, first_valid_index=start)
+
+    def refresh(self, *, root: bool = False) -> dict[str, int]:
+        """Renew the trust root (its root role too with `root`) and the snapshot; returns when each expires.
+
+        Opens what has expired already. Needs the keys of those roles here.
+        """
+        expires = self.authority.refresh(root=root, force=True)
+        with self._writing() as ledger:
+            sealed = ledger.reseal(self._sealer(), self._clock(), reason="renewed")
+        return expires | {"what stands": sealed.expires}
+
+    # ---- in
+
+    def ingest(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        source: str | None = None,
+        attestations: str | Path | Sequence[Envelope] = (),
+        prefix: str = "",
+        licence: str | None = None,
+        progress: Progress | None = None,
+    ) -> IngestReport:
+        """Take in files and folders: by the attestations that name them, else signed here as `source`.
+
+        Raises `UnsignedDocumentError`, before anything is written, with neither. What is refused is in the report.
+        """
+        return self._take_in(
+            list(read(paths, prefix=prefix, licence=licence)), source, attestations, progress
+        )
+
+    def ingest_documents(
+        self,
+        documents: Iterable[object],
+        *,
+        source: str | None = None,
+        attestations: str | Path | Sequence[Envelope] = (),
+        licence: str | None = None,
+        progress: Progress | None = None,
+    ) -> IngestReport:
+        """As `ingest`, for documents in memory: `Document`, or LangChain-like (`.page_content`, `.metadata`, `.id`).
+
+        A LangChain-like document is one passage, uncut.
+        """
+        listed = [d if isinstance(d, Document) else self.document(d, licence=licence) for d in documents]
+        return self._take_in(listed, source, attestations, progress)
+
+    @staticmethod
+    def document(item: object, *, licence: str | None = None) -> Document:
+        """A LangChain-like document as the way in sees it; without an id it is named by the digest of its text."""
+        return replace(from_langchain(item), licence=licence)
+
+    def attest(
+        self,
+        paths: Sequence[str | Path],
+        out: str | Path,
+        *,
+        source: str | None = None,
+        prefix: str = "",
+        licence: str | None = None,
+    ) -> AttestReport:
+        """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
+        out = Path(out)
+        earlier = list(_envelopes(out)) if out.exists() else []
+        report, made = attest(
+            read(paths, prefix=prefix, licence=licence),
+            signer=self._source_signer(source or self.authority.own_source()),
+            context=self.policy.context,
+            now=self._clock(),
+            earlier=earlier,
+        )
+        try:
+            write_attestations(out, [*earlier, *made])
+        except OSError as error:
+            raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
+        return report
+
+    def _take_in(
+        self,
+        documents: Sequence[Document | ReadProblem],
+        source: str | None,
+        attestations: str | Path | Sequence[Envelope],
+        progress: Progress | None,
+    ) -> IngestReport:
+        given = _envelopes(Path(attestations)) if isinstance(attestations, str | Path) else attestations
+        envelopes = list(given)
+        if source is None and not envelopes:
+            raise UnsignedDocumentError(
+                "nothing says who publishes these documents: name a source to sign them, or give attestations"
+            )
+        signer = None if source is None else self._source_signer(source)
+        self.authority.refresh()
+        policy = self.policy
+        with self._writing() as ledger:
+            pipeline = Pipeline(
+                ledger,
+                policy,
+                self.embedder,
+                Signers(
+                    self.authority.signer(policy.ingest.keys, "ingest"),
+                    self.authority.signer(policy.screen.keys, "screen"),
+                ),
+                self._sealer(),
+                chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
+                clock=self._clock,
+            )
+            return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
+
+    # ---- rulings
+
+    def rule(
+        self, action: Action, *, reason: str, doc_id: str | None = None, source: str | None = None
+    ) -> Snapshot:
+        """Quarantine, restore or withdraw a document or all of a source: signed, logged, in force at the next query."""
+        if source is not None:
+            self.authority.source(source)
+        with self._writing() as ledger:
+            return ledger.rule(
+                [Ruling(action, reason, doc_id=doc_id, source=source)], self._sealer(), self._clock()
+            )
+
+    def withdraw(self, doc_ids: Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
+        """Withdraw those of these documents that stand (with None: all) in one snapshot; None where none stood."""
+        with self._writing() as ledger:
+            names = (
+                dict.fromkeys(doc_ids) if doc_ids is not None else [row.doc_id for row in ledger.documents()]
+            )
+            rulings = [Ruling("withdraw", reason, doc_id=name) for name in names if ledger.active(name)]
+            return ledger.rule(rulings, self._sealer(), self._clock()) if rulings else None
+
+    # ---- out
+
+    def search(
+        self,
+        question: str,
+        *,
+        k: int = 5,
+        sources: Sequence[str] | None = None,
+        where: Mapping[str, Metadata] | None = None,
+        mode: Mode = "weighted",
+        min_support: int = 0,
+        vector: Vector | None = None,
+    ) -> SearchReport:
+        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`."""
+        for name in sources or ():
+            self.authority.source(name)
+        return self._searcher().search(
+            question,
+            k=k,
+            now=self._clock(),
+            sources=sources,
+            where=where,
+            mode=mode,
+            min_support=min_support,
+            vector=vector,
+        )
+
+    def ask(
+        self,
+        question: str,
+        *,
+        k: int = 5,
+        sources: Sequence[str] | None = None,
+        mode: Mode = "weighted",
+        generator: Generator | None = None,
+    ) -> Grounded | Abstained:
+        """An answer of cited sentences, or why there is none: see `trustrag.retrieval.answer`."""
+        report = self.search(question, k=k, sources=sources, mode=mode)
+        passages = [ranked.passage for ranked in report.passages]
+        return compose(
+            question, passages, contested=bool(report.contested), strict=mode == "strict", generator=generator
+        )
+
+    def read(self, doc_id: str) -> tuple[VerifiedPassage, ...]:
+        """The passages of the document that stands under this name, in order, each proved.
+
+        Raises `NotFoundError` where none stands and `VerificationError` where one cannot be proved.
+        """
+        return self._searcher().read(doc_id, now=self._clock())
+
+    def history(self, doc_id: str) -> list[VersionRow]:
+        """Every version of a document, oldest first, as the ledger remembers it (unsigned)."""
+        return self._reader().versions(doc_id)
+
+    def standing_documents(self, source: str | None = None) -> list[VersionRow]:
+        """The documents that stand (of one source), as the ledger remembers them (unsigned), by id."""
+        return [
+            row
+            for row in self._reader().documents()
+            if row.standing == "active" and source in (None, row.source_name)
+        ]
+
+    def audit(self, progress: Progress | None = None) -> AuditReport:
+        """Verify everything again: log, trees, texts, vectors, signatures, index rows."""
+        searcher = self._searcher()
+        return audit(self._reader(), searcher.gate, searcher, now=self._clock(), progress=progress)
+
+    # ---- wiring
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder that this workspace's vectors were made with; opened at first use."""
+        with self._lock:
+            if self._embedder is None:
+                self._embedder = _open_embedder(self._given)
+            return self._embedder
+
+    def _reader(self) -> Ledger:
+        with self._lock:
+            if self._ledger is None:
+                self._ledger = Ledger.open(self.folder)
+            return self._ledger
+
+    def _searcher(self) -> Retriever:
+        """The retriever, with a gate of today's policy."""
+        policy = self.policy
+        with self._lock:
+            if self._retriever is None:
+                ledger = self._reader()
+                _require_same_embedder(ledger.embedder, self.embedder)
+                gate = self._gate(policy)
+                self._retriever = Retriever(
+                    ledger, self.folder / "index", self.embedder, gate, index=self.settings.index
+                )
+            elif self._retriever.gate.policy is not policy:
+                self._retriever.gate = self._gate(policy)
+            return self._retriever
+
+    def _gate(self, policy: Policy) -> Gate:
+        return Gate(policy, policy.context, _LongMemory(self.authority.memory))
+
+    @contextmanager
+    def _writing(self) -> Iterator[Ledger]:
+        """The ledger, open for writing, at a head that was not rolled back: nothing is ever sealed over an old copy."""
+        with Ledger.open(self.folder, write=True) as ledger:
+            gate = self._gate(self.policy)
+            with ledger.view() as view:
+                gate.accept(view, self._clock())
+            yield ledger
+            # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed.
+            with ledger.view() as view:
+                gate.accept(view, self._clock())
+
+    def _sealer(self) -> Sealer:
+        policy = self.policy
+        return Sealer(
+            policy.log.origin,
+            self.authority.signer(policy.seal.keys, "seal"),
+            self.authority.signer(policy.log.keys, "sign the log"),
+            SNAPSHOT_LIFETIME,
+        )
+
+    def _source_signer(self, name: str) -> Signer:
+        return self.authority.signer(self.authority.source(name).keys, f"sign as source {name}")
+
+
+def verify_evidence(data: bytes, keys: str | Path, *, now: int | None = None) -> EvidenceReport:
+    """Prove an evidence file with a public trust root alone: no workspace, no database, no network.
+
+    Raises `MalformedError` for what is no evidence file, and `VerificationError` when trust root or head do not hold.
+    """
+    moment = _now() if now is None else now
+    root = TrustRoot.open(Path(keys), moment)
+    return verify_evidence_file(data, root.policy, now=moment)
+
+
+class _LongMemory:
+    """The gate's memory, kept in the user's own folder."""
+
+    def __init__(self, state: UserState) -> None:
+        self._state = state
+
+    def seen(self) -> Seen | None:
+        """See `gate.Memory`."""
+        state = self._state.read()
+        if state is None or state.log_root is None:
+            return None
+        return Seen(state.snapshot_version, SeenCheckpoint(state.log_size, state.log_root))
+
+    def advance(self, seen: Seen) -> None:
+        """See `gate.Memory`."""
+        self._state.advance(
+            SeenState(
+                snapshot_version=seen.snapshot_version,
+                log_size=seen.checkpoint.size,
+                log_root=seen.checkpoint.root,
+            )
+        )
+
+
+@contextmanager
+def _undone_on_failure(*folders: Path) -> Iterator[None]:
+    """Remove what was being made if it fails: half a workspace is opened by nothing and stands in the way of the next."""
+    try:
+        yield
+    except BaseException:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _open_embedder(given: AnyEmbedder) -> Embedder:
+    if isinstance(given, str):
+        if given == "custom":
+            raise ConfigError("this workspace was made with an embedder object: give it as embedder=")
+        return open_embedder(given)
+    return adapt_embedder(given) if isinstance(given, EmbedsDocuments) else given
+
+
+def _require_same_embedder(made_with: EmbedderId, embedder: Embedder) -> None:
+    if (made_with.name, made_with.dimension, made_with.digest.value) != (
+        embedder.id.name,
+        embedder.id.dimension,
+        embedder.id.digest,
+    ):
+        raise ConfigError(
+            f"this workspace's vectors were made by {made_with.name} ({made_with.dimension} dimensions, digest "
+            f"{made_with.digest.hex[:16]}), not by {embedder.id.name} ({embedder.id.digest.hex()[:16]}): open it with that one"
+        )
+
+
+def _envelopes(path: Path) -> Iterator[Envelope]:
+    try:
+        for item in read_attestations(path):
+            if isinstance(item, ReadProblem):
+                raise MalformedError(f"{item.path}: {item.reason}")
+            yield item
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _slug(name: str) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    return slug or "store"
+
+
+def _now() -> int:
+    return int(time.time())
