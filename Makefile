@@ -21,8 +21,8 @@ $(STAMP): pyproject.toml
 	  || { echo "trustrag needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing into $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet 'torch==2.13.*'
-	@$(BIN)/python -m pip install --quiet -e '.[mcp,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet 'torch==2.13.*'
+	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,dev]'
 	@touch $@
 
 demo: $(STAMP)  ## sign the documentation of installed packages, search it, then attack it
