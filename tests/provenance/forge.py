@@ -4,10 +4,11 @@
 again with the real keys where an insider would, and asks the gate.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass, replace
 from hashlib import sha256
 from struct import pack
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
@@ -26,6 +27,7 @@ from trustrag.provenance.keys import PrivateKey
 from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source, TrustedSnapshot, Witness
 from trustrag.provenance.standing import (
     BUCKETS,
+    TOP_LEVELS,
     ChunkLeaf,
     StandingEntry,
     StandingProof,
@@ -54,6 +56,7 @@ CONTEXT = Context("store-1", "acme", "handbook")
 ORIGIN = "store-1/handbook"
 NAMES = ("source", "other", "ingest", "screen", "review", "review2", "seal", "log", "witness", "stranger")
 T = TypeVar("T")
+Top: TypeAlias = Callable[[int, int], bytes]
 
 
 def key_of(name: str) -> PrivateKey:
@@ -176,7 +179,6 @@ class Forge:
         self.batches: list[Batch] = []
         self.extra: list[StandingEntry] = []
         self.signers: dict[str, PrivateKey] = dict(KEYS)
-        self.reasons: dict[str, Any] = {}
 
     def say(self, statement: Statement, who: str) -> Envelope:
         """Signs a statement as `who` and logs it, once."""
@@ -229,20 +231,27 @@ class Forge:
             buckets.setdefault(bucket_of(entry.doc_id), []).append(entry)
         return buckets
 
-    def top(self) -> list[bytes]:
-        buckets = self.standing()
-        empty = merkle.leaf_hash(merkle.EMPTY_ROOT)
-        top = [empty] * BUCKETS
-        for number, entries in buckets.items():
-            top[number] = merkle.leaf_hash(bucket_root([entry.encode() for entry in entries]))
-        return top
+    def top(self) -> Top:
+        """The standing tree above the buckets. Nearly all of them are empty, and their nodes all alike."""
+        empty = [merkle.leaf_hash(merkle.EMPTY_ROOT)]
+        for _ in range(TOP_LEVELS):
+            empty.append(merkle.node_hash(empty[-1], empty[-1]))
+        nodes = {
+            (0, number): merkle.leaf_hash(bucket_root([entry.encode() for entry in entries]))
+            for number, entries in self.standing().items()
+        }
+        for level in range(TOP_LEVELS):
+            for index in {index >> 1 for above, index in nodes if above == level}:
+                pair = [nodes.get((level, 2 * index + side), empty[level]) for side in (0, 1)]
+                nodes[level + 1, index] = merkle.node_hash(*pair)
+        return lambda level, index: nodes.get((level, index), empty[level])
 
     def seal(self, **changes: Any) -> "Sealed":
         """Appends a snapshot of what stands and signs the tree head; `changes` bend the snapshot."""
         top = self.top()
         honest = SnapshotStatement(
             CONTEXT,
-            Digest(merkle.root(top)),
+            Digest(merkle.root_at(BUCKETS, top)),
             2,
             Digest.of(b"the root before"),
             len(self.entries),
@@ -258,7 +267,7 @@ class Forge:
 class Sealed:
     """A sealed store: its head, and evidence for any of its passages."""
 
-    def __init__(self, forge: Forge, top: list[bytes], snapshot: Envelope) -> None:
+    def __init__(self, forge: Forge, top: Top, snapshot: Envelope) -> None:
         self.forge, self.top, self.snapshot = forge, top, snapshot
         self.hashes = [merkle.leaf_hash(entry) for entry in forge.entries]
         self.checkpoint = Checkpoint(ORIGIN, len(self.hashes), Digest(merkle.root(self.hashes)))
@@ -286,7 +295,7 @@ class Sealed:
         bucket = self.forge.standing()[bucket_of(entry.doc_id)]
         position = bucket.index(entry)
         path = merkle.inclusion_proof([merkle.leaf_hash(item.encode()) for item in bucket], position)
-        top = merkle.inclusion_proof(self.top, bucket_of(entry.doc_id))
+        top = merkle.inclusion_path(bucket_of(entry.doc_id), BUCKETS, self.top)
         evidence = Evidence(
             document.leaves[chunk],
             chunk_path(document.leaves, chunk),

@@ -232,9 +232,7 @@ def _check_leaf(leaf: ChunkLeaf, path: Sequence[bytes], entry: StandingEntry, cl
         raise ProofError(Refusal.TAMPERED_METADATA, f"{name} carries metadata that its source did not sign")
 
 
-def _prove_entry(
-    evidence: Evidence, policy: Policy, snapshot: TrustedSnapshot, facts: _Facts
-) -> _Standing:
+def _prove_entry(evidence: Evidence, policy: Policy, snapshot: TrustedSnapshot, facts: _Facts) -> _Standing:
     """What the entry's signers say of the document, once all of it is proved under this snapshot."""
     entry = evidence.entry
     # The snapshot's digest stands for the standing root, the checkpoint's root for the log that it ends.
