@@ -4,12 +4,15 @@
 again with the real keys where an insider would, and asks the gate.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, is_dataclass, replace
 from hashlib import sha256
 from struct import pack
 from typing import Any, TypeAlias, TypeVar
 
+import pytest
+
+from trustrag.errors import MalformedError, Refusal, VerificationError
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
 from trustrag.provenance.checkpoint import Checkpoint, cosign, sign_checkpoint
@@ -343,3 +346,19 @@ def tampered(value: T, path: str, new: Any) -> T:
     bent = tampered(inner, rest, new) if rest else new(inner) if callable(new) else new
     assert is_dataclass(value)
     return replace(value, **{name: bent})  # type: ignore[return-value,type-var]
+
+
+def refused(expected: Refusal, act: Callable[..., object], *args: Any, **kwargs: Any) -> str:
+    """Calls it, and returns the reason of the refusal it must meet."""
+    with pytest.raises((VerificationError, MalformedError)) as caught:
+        act(*args, **kwargs)
+    assert caught.value.refusal == expected, caught.value
+    return str(caught.value)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (holder, key) inside a JSON value."""
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in list(keys):
+        yield value, key
+        yield from places(value[key])

@@ -16,7 +16,7 @@ from in_toto_attestation.v1.statement import Statement as InTotoStatement
 from in_toto_attestation.v1.statement_pb2 import Statement as InTotoMessage
 from jsonschema import Draft202012Validator
 
-from tests.provenance.forge import CONTEXT, NOW
+from tests.provenance.forge import CONTEXT, NOW, places
 from trustrag.errors import MalformedError
 from trustrag.provenance import statement as module
 from trustrag.provenance.canonical import Digest, encode, rfc3339
@@ -165,14 +165,6 @@ def test_any_value_anywhere_is_malformed_or_read_back(statement: Statement, data
     payload = encode(value)
     with suppress(MalformedError):
         assert parse_statement(payload).encode() == payload
-
-
-def places(value: Any) -> Any:
-    """Every (holder, key) inside a JSON value."""
-    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in list(keys):
-        yield value, key
-        yield from places(value[key])
 
 
 @pytest.mark.parametrize("statement", ALL, ids=NAMES.get)

@@ -1,0 +1,618 @@
+"""The policy: who may say what, checked one bent field at a time."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tests.provenance.forge import (
+    CONTEXT,
+    DAY,
+    KEYS,
+    NOW,
+    ORIGIN,
+    Doc,
+    Forge,
+    Sealed,
+    ingest_statement,
+    make_policy,
+    places,
+    policy_key,
+    refused,
+    review_statement,
+    source_statement,
+    tampered,
+)
+from trustrag.errors import AuthorityError, MalformedError, Refusal, VerificationError
+from trustrag.provenance import merkle
+from trustrag.provenance.canonical import Digest, encode
+from trustrag.provenance.checkpoint import Checkpoint, Note, cosign, sign_checkpoint
+from trustrag.provenance.envelope import Envelope, sign
+from trustrag.provenance.evidence import accept_head
+from trustrag.provenance.policy import (
+    Attested,
+    Log,
+    Policy,
+    Role,
+    SeenCheckpoint,
+    Source,
+    TrustedCheckpoint,
+    TrustedSnapshot,
+    Witness,
+)
+from trustrag.provenance.statement import (
+    Context,
+    IngestStatement,
+    ReviewStatement,
+    SnapshotStatement,
+    SourceStatement,
+    Statement,
+    WithdrawalStatement,
+)
+
+POLICY = make_policy()
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / "policy.v1.json").read_text())
+DOC = Doc()
+SAID = sign(source_statement(DOC).encode(), KEYS["source"])
+INGESTED = sign(ingest_statement(SAID, DOC).encode(), KEYS["ingest"])
+
+
+# --- the policy as bytes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        POLICY,
+        make_policy(sources=(), witnesses=(), quorum=0),
+        make_policy(
+            log=Log(ORIGIN, (policy_key("log", first_valid_index=3, last_valid_index=9, revoked=True),))
+        ),
+        make_policy(review=Role((), 0), sources=(replace(POLICY.sources[0], active=False),)),
+    ],
+)
+def test_what_is_written_is_read_back(policy: Policy) -> None:
+    data = policy.encode()
+    assert Policy.parse(data) == policy
+    assert Policy.parse(data).encode() == data
+    assert policy.digest == Digest.of(data)
+    assert list(Draft202012Validator(SCHEMA).iter_errors(json.loads(data))) == []
+
+
+@given(st.integers(0, len(POLICY.encode()) - 1), st.integers(1, 255))
+def test_one_changed_byte_is_another_policy_or_none(at: int, flip: int) -> None:
+    data = bytearray(POLICY.encode())
+    data[at] ^= flip
+    with suppress(MalformedError):
+        read = Policy.parse(bytes(data))
+        assert read.digest != POLICY.digest
+        assert read.encode() == bytes(data)
+
+
+@given(st.binary(max_size=300))
+def test_noise_is_malformed(noise: bytes) -> None:
+    with pytest.raises(MalformedError):
+        Policy.parse(noise)
+
+
+def test_unknown_and_missing_fields_are_refused() -> None:
+    value = json.loads(POLICY.encode())
+    for holder, key in [*places(value)]:
+        if isinstance(holder, dict):
+            kept = holder.pop(key)
+            refused(Refusal.MALFORMED, lambda: Policy.parse(encode(value)))
+            holder[key] = kept
+            if isinstance(kept, dict):
+                kept["more"] = 1
+                refused(Refusal.MALFORMED, lambda: Policy.parse(encode(value)))
+                del kept["more"]
+    assert Policy.parse(encode(value)) == POLICY
+
+
+@pytest.mark.parametrize("bad", ["Active", "", "suspended ", None])
+def test_a_status_has_two_spellings_and_no_third(bad: str | None) -> None:
+    value = json.loads(POLICY.encode())
+    value["sources"][0]["status"] = bad
+    refused(Refusal.MALFORMED, lambda: Policy.parse(encode(value)))
+
+
+def test_a_scope_that_is_no_string_is_refused() -> None:
+    value = json.loads(POLICY.encode())
+    value["sources"][0]["scope"] = [1]
+    refused(Refusal.MALFORMED, lambda: Policy.parse(encode(value)))
+
+
+ACME = POLICY.sources[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 0},
+        {"snapshot_age": 0},
+        {"ingest": Role((policy_key("ingest"), policy_key("stranger")), 2)},
+        {"seal": Role((policy_key("seal"), policy_key("stranger")), 2)},
+        {"ingest": Role((policy_key("ingest"),), 0)},
+        {"seal": Role((policy_key("seal"),), 0)},
+        {"screen": Role((policy_key("screen"),), 0)},
+        {"quorum": 2},
+        {"quorum": -1},
+        {"sources": (ACME, replace(ACME, keys=(policy_key("other"),)))},
+        {"witnesses": (Witness("w", policy_key("witness")), Witness("w", policy_key("stranger")))},
+    ],
+)
+def test_a_policy_that_cannot_stand(changes: dict[str, Any]) -> None:
+    refused(Refusal.MALFORMED, lambda: make_policy(**changes))
+
+
+@pytest.mark.parametrize(
+    "purpose", ["ingest", "screen", "review", "seal", "log", "witness", "other", "source"]
+)
+def test_one_public_key_serves_one_purpose(purpose: str) -> None:
+    twice = policy_key(purpose, first_valid_index=7)
+    sources = (*POLICY.sources, Source("third", None, (twice,), ("acme",), 1))
+    assert "one public key" in refused(Refusal.MALFORMED, lambda: make_policy(sources=sources))
+    roles = replace(POLICY.review, keys=(*POLICY.review.keys, twice))
+    assert "one public key" in refused(Refusal.MALFORMED, lambda: make_policy(review=roles))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Role((), 1),
+        lambda: Role((policy_key("seal"),), -1),
+        lambda: Log(ORIGIN, ()),
+        lambda: Log("", (policy_key("log"),)),
+        lambda: Log("two words", (policy_key("log"),)),
+        lambda: Witness("two words", policy_key("witness")),
+        lambda: Witness("w" * 300, policy_key("witness")),
+        lambda: policy_key("log", first_valid_index=-1),
+        lambda: policy_key("log", first_valid_index=5, last_valid_index=4),
+        lambda: replace(ACME, name=""),
+        lambda: replace(ACME, name="a/b"),
+        lambda: replace(ACME, owner=""),
+        lambda: replace(ACME, keys=()),
+        lambda: replace(ACME, scope=()),
+        lambda: replace(ACME, scope=("",)),
+        lambda: replace(ACME, scope=("acme//x",)),
+        lambda: replace(ACME, scope=("acme/handbook/",)),
+        lambda: replace(ACME, trust=-1),
+        lambda: replace(ACME, trust=1001),
+    ],
+)
+def test_a_part_that_cannot_stand(make: Callable[[], object]) -> None:
+    refused(Refusal.MALFORMED, make)
+
+
+def test_a_source_is_found_by_name() -> None:
+    assert POLICY.source("acme") == ACME
+    assert POLICY.source("nobody") is None
+
+
+# --- authorise -------------------------------------------------------------------------------------------
+
+KINDS: list[tuple[type[Statement], Statement, str, tuple[str, ...]]] = [
+    (SourceStatement, source_statement(DOC), "source", ("source", "other")),
+    (IngestStatement, ingest_statement(SAID, DOC), "ingest", ("ingest",)),
+    (ReviewStatement, review_statement(INGESTED), "screen", ("screen", "review", "review2")),
+    (
+        SnapshotStatement,
+        SnapshotStatement(CONTEXT, Digest.of(b""), 1, None, 0, "publish", None, NOW, NOW + 1),
+        "seal",
+        ("seal",),
+    ),
+    (WithdrawalStatement, WithdrawalStatement(CONTEXT, "a", None, "gone", NOW), "seal", ("seal",)),
+]
+
+
+@pytest.mark.parametrize(("kind", "statement", "signer", "allowed"), KINDS)
+def test_every_key_may_say_its_own_kind_only(
+    kind: type[Statement], statement: Statement, signer: str, allowed: tuple[str, ...]
+) -> None:
+    for name, key in KEYS.items():
+        envelope = sign(statement.encode(), key)
+        if name not in allowed:
+            refused(Refusal.UNKNOWN_KEY, POLICY.authorise, envelope, kind, log_index=1)
+            continue
+        attested = POLICY.authorise(envelope, kind, log_index=1)
+        assert attested.statement == statement
+        assert (attested.envelope, attested.payload) == (envelope.digest, Digest.of(envelope.payload))
+        assert (attested.key, attested.log_index) == (key.public_key, 1)
+        assert attested.source == {"source": ACME, "other": POLICY.sources[1]}.get(name)
+
+
+@pytest.mark.parametrize(("kind", "statement", "signer", "allowed"), KINDS)
+def test_a_statement_of_another_kind_is_malformed(
+    kind: type[Statement], statement: Statement, signer: str, allowed: tuple[str, ...]
+) -> None:
+    for other, said, _, _ in KINDS:
+        if other is not kind:
+            envelope = sign(said.encode(), KEYS[signer])
+            refused(Refusal.MALFORMED, POLICY.authorise, envelope, kind, log_index=1)
+
+
+@pytest.mark.parametrize("name", ["store", "tenant", "collection"])
+def test_another_context_is_refused(name: str) -> None:
+    elsewhere = replace(CONTEXT, **{name: "elsewhere"})
+    for kind, statement, signer, _ in KINDS:
+        if not isinstance(statement, ReviewStatement):
+            envelope = sign(replace(statement, context=elsewhere).encode(), KEYS[signer])
+            refused(Refusal.WRONG_CONTEXT, POLICY.authorise, envelope, kind, log_index=1)
+
+
+@pytest.mark.parametrize(
+    ("bent", "index", "expected"),
+    [
+        ({"revoked": True}, 5, Refusal.REVOKED_KEY),
+        ({"first_valid_index": 6}, 5, Refusal.UNKNOWN_KEY),
+        ({"last_valid_index": 4}, 5, Refusal.REVOKED_KEY),
+        ({"first_valid_index": 5, "last_valid_index": 5}, 5, None),
+    ],
+)
+def test_a_key_speaks_between_two_log_indices(
+    bent: dict[str, Any], index: int, expected: Refusal | None
+) -> None:
+    source = replace(ACME, keys=(policy_key("source", **bent),))
+    policy = make_policy(sources=(source,))
+    if expected is None:
+        assert policy.authorise(SAID, SourceStatement, log_index=index).source == source
+    else:
+        refused(expected, lambda: policy.authorise(SAID, SourceStatement, log_index=index))
+
+
+def test_the_key_id_only_points_and_never_decides() -> None:
+    lying = replace(SAID, key_id=KEYS["other"].public_key.key_id)
+    refused(Refusal.BAD_SIGNATURE, lambda: POLICY.authorise(lying, SourceStatement, log_index=1))
+    forged = replace(SAID, signature=bytes(64))
+    refused(Refusal.BAD_SIGNATURE, lambda: POLICY.authorise(forged, SourceStatement, log_index=1))
+    retyped = replace(SAID, payload_type="application/json")
+    refused(Refusal.BAD_SIGNATURE, lambda: POLICY.authorise(retyped, SourceStatement, log_index=1))
+
+
+def test_what_is_signed_but_no_statement_is_malformed() -> None:
+    envelope = sign(b"{}", KEYS["source"])
+    refused(Refusal.MALFORMED, lambda: POLICY.authorise(envelope, SourceStatement, log_index=1))
+
+
+# --- claim and reviews -----------------------------------------------------------------------------------
+
+
+def attested(envelope: Envelope = SAID, policy: Policy = POLICY) -> Attested[SourceStatement]:
+    return policy.authorise(envelope, SourceStatement, log_index=1)
+
+
+def test_a_claim_is_found() -> None:
+    assert POLICY.claim(attested(), DOC.doc_id, 1) == DOC.claim()
+    for doc_id, version in ((DOC.doc_id, 2), ("guide/other.md", 1)):
+        refused(Refusal.UNKNOWN_KEY, POLICY.claim, attested(), doc_id, version)
+
+
+def test_a_suspended_source_claims_nothing() -> None:
+    policy = make_policy(sources=(replace(ACME, active=False),))
+    reason = refused(Refusal.REVOKED_KEY, lambda: policy.claim(attested(policy=policy), DOC.doc_id, 1))
+    assert "source acme is suspended" in reason
+
+
+def test_a_statement_without_a_source_claims_nothing() -> None:
+    ingest = POLICY.authorise(INGESTED, IngestStatement, log_index=1)
+    refused(Refusal.REVOKED_KEY, lambda: POLICY.publisher(ingest))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("scope", "doc_id", "covered"),
+    [
+        ("acme", "a", True),
+        ("acme/handbook", "a/b", True),
+        ("acme/handbook/a", "a/b", True),
+        ("acme/handbook/a", "a", True),
+        ("acme/handbook/a/b", "a/b", True),
+        ("acme/handbook/a", "ab", False),
+        ("acme/handbook/a/b", "a", False),
+        ("acme/hand", "a", False),
+        ("acm", "a", False),
+        ("other/handbook", "a", False),
+        ("acme/handbook/a", "/a", False),
+        ("acme/handbook/a", "../a", False),
+    ],
+)
+def test_a_scope_is_a_prefix_by_segments(scope: str, doc_id: str, covered: bool) -> None:
+    source = replace(ACME, scope=("nowhere", scope))
+    assert source.covers(CONTEXT, doc_id) is covered
+    doc = Doc(doc_id)
+    policy = make_policy(sources=(source,))
+    said = attested(sign(source_statement(doc).encode(), KEYS["source"]), policy)
+    if covered:
+        assert policy.claim(said, doc_id, 1) == doc.claim()
+    else:
+        assert "out of scope" in refused(Refusal.UNKNOWN_KEY, lambda: policy.claim(said, doc_id, 1))
+
+
+def reviews(*names: str, policy: Policy, of: Envelope = INGESTED) -> list[Attested[ReviewStatement]]:
+    payload = review_statement(of).encode()
+    return [policy.authorise(sign(payload, KEYS[name]), ReviewStatement, log_index=2) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("signed", "needed", "enough"),
+    [
+        (("screen",), 0, True),
+        ((), 0, False),
+        (("review", "review2"), 0, False),
+        (("screen", "review"), 1, True),
+        (("screen",), 1, False),
+        (("screen", "review", "review"), 2, False),
+        (("screen", "review", "review2"), 2, True),
+        (("screen", "screen"), 1, False),
+    ],
+)
+def test_reviews_are_counted_by_different_keys(signed: tuple[str, ...], needed: int, enough: bool) -> None:
+    policy = make_policy(review=replace(POLICY.review, threshold=needed))
+    ingest, keys = Digest.of(INGESTED.payload), (KEYS["ingest"].public_key, KEYS["source"].public_key)
+    given_reviews = reviews(*signed, policy=policy)
+    if enough:
+        policy.check_reviews(given_reviews, ingest, *keys)
+    else:
+        refused(Refusal.BELOW_THRESHOLD, lambda: policy.check_reviews(given_reviews, ingest, *keys))
+
+
+def test_a_review_of_something_else_does_not_count() -> None:
+    given_reviews = reviews("screen", policy=POLICY, of=SAID)
+    keys = KEYS["ingest"].public_key, KEYS["source"].public_key
+    refused(
+        Refusal.BELOW_THRESHOLD,
+        lambda: POLICY.check_reviews(given_reviews, Digest.of(INGESTED.payload), *keys),
+    )
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_nobody_reviews_their_own_work(at: int) -> None:
+    keys = [KEYS["ingest"].public_key, KEYS["source"].public_key]
+    keys[at] = KEYS["screen"].public_key
+    ingest = Digest.of(INGESTED.payload)
+    refused(
+        Refusal.BELOW_THRESHOLD,
+        lambda: POLICY.check_reviews(reviews("screen", policy=POLICY), ingest, *keys),
+    )
+
+
+# --- checkpoints -----------------------------------------------------------------------------------------
+
+
+def sealed(documents: int = 1) -> Sealed:
+    forge = Forge()
+    for at in range(documents):
+        forge.publish(Doc(f"guide/{at}.md"))
+    return forge.seal()
+
+
+def accept(note: bytes, policy: Policy = POLICY, **changes: Any) -> TrustedCheckpoint:
+    return policy.accept(note, **({"newer_than": None, "now": NOW} | changes))
+
+
+def test_a_checkpoint_is_accepted_and_remembered() -> None:
+    store = sealed()
+    trusted = accept(store.note)
+    assert (trusted.origin, trusted.size, trusted.root) == (
+        ORIGIN,
+        store.checkpoint.size,
+        store.checkpoint.root,
+    )
+    assert (trusted.witnesses, trusted.note) == ((), store.note)
+    assert trusted.seen == SeenCheckpoint(store.checkpoint.size, store.checkpoint.root)
+    assert accept(store.note, newer_than=trusted.seen).seen == trusted.seen
+    assert accept(store.note, newer_than=SeenCheckpoint(0, Digest(merkle.EMPTY_ROOT))).seen == trusted.seen
+
+
+def test_a_checkpoint_of_the_empty_log_is_a_checkpoint() -> None:
+    empty = Checkpoint(ORIGIN, 0, Digest(merkle.EMPTY_ROOT))
+    assert accept(sign_checkpoint(empty, KEYS["log"])).size == 0
+
+
+def test_history_may_grow_and_nothing_else() -> None:
+    old, new = sealed(1), sealed(2)
+    grown = Forge()
+    grown.publish(Doc("guide/0.md"))
+    first = grown.seal()
+    seen = accept(first.note).seen
+    grown.publish(Doc("guide/1.md"))
+    second = grown.seal(version=3)
+    proof = merkle.consistency_proof(second.hashes, seen.size)
+    assert accept(second.note, newer_than=seen, consistency=proof).size == second.checkpoint.size
+    refused(Refusal.FORK, lambda: accept(second.note, newer_than=seen))
+    refused(Refusal.FORK, lambda: accept(second.note, newer_than=seen, consistency=[*proof[:-1], bytes(32)]))
+    refused(Refusal.FORK, lambda: accept(second.note, newer_than=replace(seen, root=Digest(bytes(32)))))
+    refused(Refusal.ROLLBACK, lambda: accept(first.note, newer_than=accept(second.note).seen))
+    same_size = replace(accept(old.note).seen, root=accept(new.note).root)
+    refused(Refusal.FORK, lambda: accept(old.note, newer_than=same_size))
+
+
+def test_the_log_signs_its_own_checkpoints() -> None:
+    checkpoint = sealed().checkpoint
+    for name in set(KEYS) - {"log"}:
+        refused(Refusal.BAD_SIGNATURE, accept, sign_checkpoint(checkpoint, KEYS[name]))
+    elsewhere = sign_checkpoint(replace(checkpoint, origin="store-2"), KEYS["log"])
+    refused(Refusal.BAD_SIGNATURE, lambda: accept(elsewhere))
+
+
+@pytest.mark.parametrize(
+    ("bent", "expected"),
+    [
+        ({"revoked": True}, Refusal.REVOKED_KEY),
+        ({"first_valid_index": 99}, Refusal.UNKNOWN_KEY),
+        ({"last_valid_index": 6}, None),
+        ({"last_valid_index": 5}, Refusal.REVOKED_KEY),
+        ({"first_valid_index": 6}, None),
+        ({"first_valid_index": 7}, Refusal.UNKNOWN_KEY),
+    ],
+)
+def test_a_log_key_is_valid_at_the_last_index(bent: dict[str, Any], expected: Refusal | None) -> None:
+    store = sealed()
+    assert store.checkpoint.size == 7
+    policy = make_policy(log=Log(ORIGIN, (policy_key("log", **bent),)))
+    if expected is None:
+        assert accept(store.note, policy).size == 7
+    else:
+        refused(expected, lambda: accept(store.note, policy))
+
+
+def test_one_valid_log_key_is_enough_while_they_rotate() -> None:
+    store = sealed()
+    keys = (policy_key("log", last_valid_index=2), policy_key("stranger", first_valid_index=3))
+    policy = make_policy(log=Log(ORIGIN, keys))
+    refused(Refusal.REVOKED_KEY, lambda: accept(store.note, policy))
+    both = Note.parse(store.note)
+    other = Note.parse(sign_checkpoint(store.checkpoint, KEYS["stranger"]))
+    note = replace(both, signatures=both.signatures + other.signatures).encode()
+    assert accept(note, policy).size == 7
+
+
+@given(st.data())
+def test_one_changed_byte_in_a_checkpoint_is_refused(data: st.DataObject) -> None:
+    note = bytearray(NOTE)
+    note[data.draw(st.integers(0, len(note) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises((VerificationError, MalformedError)) as caught:
+        accept(bytes(note))
+    assert caught.value.refusal in {Refusal.BAD_SIGNATURE, Refusal.MALFORMED}
+
+
+NOTE = sealed().note
+
+
+def test_a_quorum_of_witnesses() -> None:
+    store = sealed()
+    policy = make_policy(quorum=1)
+    assert "0 of 1" in refused(Refusal.NO_QUORUM, lambda: accept(store.note, policy))
+    assert accept(store.cosigned().checkpoint, policy).witnesses == ("witness.example/w1",)
+    future = store.cosigned(NOW + 301).checkpoint
+    refused(Refusal.NO_QUORUM, lambda: accept(future, policy))
+    assert accept(future, policy, now=NOW + 1).witnesses
+    for bent in ({"revoked": True}, {"last_valid_index": 5}, {"first_valid_index": 7}):
+        witness = Witness("witness.example/w1", policy_key("witness", **bent))
+        bent_policy = make_policy(witnesses=(witness,), quorum=1)
+        refused(Refusal.NO_QUORUM, accept, store.cosigned().checkpoint, bent_policy)
+    stranger = cosign(store.note, "witness.example/w1", KEYS["stranger"], NOW)
+    refused(Refusal.NO_QUORUM, lambda: accept(stranger, policy))
+
+
+# --- snapshots -------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_is_accepted() -> None:
+    store = sealed()
+    snapshot = store.accept()
+    assert (snapshot.version, snapshot.envelope) == (2, store.snapshot.digest)
+    assert snapshot.root == snapshot.statement.root
+    assert snapshot.key == KEYS["seal"].public_key
+    assert snapshot.expires == NOW - 300 + 7 * DAY  # the policy's maximum age comes first
+    assert store.accept(newer_than=2).version == 2
+    assert sealed().accept(make_policy(snapshot_age=99 * DAY)).expires == NOW + 30 * DAY
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"log_size": 5}, Refusal.NOT_IN_SNAPSHOT),
+        ({"log_size": 7}, Refusal.NOT_IN_SNAPSHOT),
+        ({"expires": NOW}, Refusal.STALE_SNAPSHOT),
+        ({"expires": NOW + 1}, None),
+        ({"issued_at": NOW - 7 * DAY}, Refusal.STALE_SNAPSHOT),
+        ({"issued_at": NOW - 7 * DAY + 1}, None),
+        ({"issued_at": NOW + 301}, Refusal.STALE_SNAPSHOT),
+        ({"issued_at": NOW + 300}, None),
+        ({"context": Context("store-2", "acme", "handbook")}, Refusal.WRONG_CONTEXT),
+    ],
+)
+def test_a_snapshot_in_its_place_and_time(changes: dict[str, Any], expected: Refusal | None) -> None:
+    forge = Forge()
+    forge.publish(Doc())
+    store = forge.seal(**changes)
+    if expected is None:
+        assert store.accept().version == 2
+    else:
+        refused(expected, store.accept)
+
+
+def test_an_older_snapshot_is_a_rollback() -> None:
+    refused(Refusal.ROLLBACK, lambda: sealed().accept(newer_than=3))
+
+
+def test_a_snapshot_that_is_not_the_last_entry_is_a_rollback() -> None:
+    forge = Forge()
+    forge.publish(Doc())
+    last_week = forge.seal().snapshot
+    forge.batches.clear()  # withdrawn since
+    today = forge.seal(version=3)
+    head = replace(today.head(), snapshot=today.logged(last_week))
+    refused(Refusal.ROLLBACK, lambda: accept_head(head, POLICY, now=NOW))
+
+
+def test_a_snapshot_outside_the_log_is_refused() -> None:
+    store = sealed()
+    head = store.head()
+    for path, new in (
+        ("snapshot.proof.0", bytes(32)),
+        ("snapshot.proof", ()),
+        ("snapshot.index", 5),
+        ("snapshot.index", 7),
+    ):
+        refused(Refusal.NOT_IN_SNAPSHOT, accept_head, tampered(head, path, new), POLICY, now=NOW)
+    unlogged = sign(_other_snapshot().encode(), KEYS["seal"])
+    refused(
+        Refusal.NOT_IN_SNAPSHOT,
+        lambda: accept_head(tampered(head, "snapshot.envelope", unlogged), POLICY, now=NOW),
+    )
+
+
+def _other_snapshot() -> SnapshotStatement:
+    return SnapshotStatement(CONTEXT, Digest(bytes(32)), 9, Digest(bytes(32)), 6, "renew", None, NOW, NOW + 9)
+
+
+def test_only_a_seal_key_seals() -> None:
+    for name in set(KEYS) - {"seal"}:
+        forge = Forge()
+        forge.signers["seal"] = KEYS[name]
+        refused(Refusal.UNKNOWN_KEY, forge.seal().accept)
+
+
+def test_a_changed_policy_wants_the_snapshot_again() -> None:
+    snapshot = sealed().accept()
+    POLICY.require_current(snapshot, NOW)
+    newer = make_policy(version=2)
+    refused(Refusal.STALE_SNAPSHOT, lambda: newer.require_current(snapshot, NOW))
+    store = sealed()
+    mixed = newer.accept_snapshot(
+        *_logged(store), newer.accept(store.note, newer_than=None, now=NOW), now=NOW
+    )
+    refused(Refusal.STALE_SNAPSHOT, lambda: POLICY.require_current(mixed, NOW))
+    checkpoint = POLICY.accept(store.note, newer_than=None, now=NOW)
+    refused(Refusal.STALE_SNAPSHOT, lambda: newer.accept_snapshot(*_logged(store), checkpoint, now=NOW))
+
+
+def _logged(store: Sealed) -> tuple[Envelope, int, tuple[bytes, ...]]:
+    logged = store.head().snapshot
+    return logged.envelope, logged.index, logged.proof
+
+
+# --- seals -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made", [attested(), accept(NOTE), sealed().accept()])
+def test_nobody_else_makes_a_sealed_value(made: Attested[Any] | TrustedCheckpoint | TrustedSnapshot) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        replace(made)
+    with pytest.raises(TypeError, match="only Policy"):
+        replace(made, seal=object())
+    with pytest.raises((AttributeError, TypeError)):
+        made.policy = Digest(bytes(32))  # type: ignore[misc,union-attr]
+
+
+def test_an_authority_error_names_its_refusal() -> None:
+    with pytest.raises(AuthorityError, match="UNKNOWN_KEY: key"):
+        POLICY.authorise(sign(b"{}", KEYS["stranger"]), SourceStatement, log_index=0)
