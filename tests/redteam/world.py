@@ -1,6 +1,10 @@
 """A small honest world: towns, each told of by two sources, with values to ask for and to lie about."""
 
+from pathlib import Path
+
+from trustrag import Workspace
 from trustrag.redteam.campaign import Honest, Question, Target
+from trustrag.redteam.placing import Paper
 
 TOWNS = (
     ("Arvenholt", "14 May 1871", "Mira Castellan", "3,400"),
@@ -56,3 +60,13 @@ def targets() -> list[Target]:
     """Every question with the two passages that answer it."""
     honest = passages()
     return [Target(question, tuple(honest[2 * at : 2 * at + 2])) for at, question in enumerate(questions())]
+
+
+def workspace(folder: Path, keys: Path | None = None, passphrase: bytes | None = None) -> Path:
+    """The world as a workspace of two sources, closed."""
+    with Workspace.init(folder, source="gazette", embedder="hash", keys=keys, passphrase=passphrase) as made:
+        made.add_source("almanac")
+        for source in ("gazette", "almanac"):
+            papers = [Paper(one.text, one.doc_id) for one in passages() if one.source == source]
+            assert len(made.ingest_documents(papers, source=source).admitted) == len(papers)
+    return folder
