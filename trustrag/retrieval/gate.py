@@ -5,11 +5,13 @@ the memory of what was seen, the last snapshot that was accepted, and the verdic
 """
 
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from trustrag.errors import MalformedError, Refusal, VerificationError
-from trustrag.ledger import StoredPassage, UnprovedPassage, View
+from trustrag.errors import MalformedError, Refusal, StaleError, VerificationError
+from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.evidence import (
     Head,
@@ -20,6 +22,8 @@ from trustrag.provenance.evidence import (
 )
 from trustrag.provenance.policy import Policy, SeenCheckpoint, TrustedSnapshot
 from trustrag.provenance.statement import Context
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,24 @@ class Gate:
         self._verdicts = VerdictCache()
         self._accepted: tuple[Head, int, TrustedSnapshot] | None = None
 
+    @contextmanager
+    def opened(self, ledger: Ledger, now: int) -> Iterator[tuple[View, TrustedSnapshot]]:
+        """A view of the ledger and the snapshot that it shows, accepted; raises as `accept`.
+
+        A view that was opened just before another thread or process sealed and remembered the next snapshot
+        looks like a rollback. It's opened again; a ledger that was really put back stays behind.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            with ledger.view() as view:
+                try:
+                    snapshot = self.accept(view, now)
+                except StaleError as error:
+                    if error.refusal is not Refusal.ROLLBACK or attempt == _ATTEMPTS:
+                        raise
+                    continue
+                yield view, snapshot
+                return
+
     def accept(self, view: View, now: int) -> TrustedSnapshot:
         """The snapshot that this view shows, if it is signed, fresh, and extends all that was seen before.
 
@@ -127,6 +149,12 @@ class Gate:
         except (VerificationError, MalformedError) as error:
             doc_id, chunk = stored.evidence.entry.doc_id, stored.evidence.leaf.index
             return RefusedPassage(doc_id, chunk, error.refusal, str(error))
+
+    def prove_all(
+        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: TrustedSnapshot, now: int
+    ) -> list[VerifiedPassage | RefusedPassage]:
+        """Each of them, verified or refused, in order."""
+        return [self.prove(passage, snapshot, now) for passage in stored]
 
 
 def _extension(view: View, old_size: int, head: Head) -> list[bytes]:

@@ -86,7 +86,7 @@ class Pool:
             self._fault(f"it named chunk {stored.chunk_id}, which the filter leaves out")
         elif self.share is None or self._taken[result.source] < self.share:
             self._taken[result.source] += 1
-            self.found.append(Found(result, _candidate(result, relevance), stored))
+            self.found.append(Found(result, candidate_of(result, relevance), stored))
 
     def _wanted(self, passage: VerifiedPassage) -> bool:
         """Whether what was proved, and not what the rows said, satisfies the filter."""
@@ -105,7 +105,7 @@ class Pool:
             self.faults.append(what)
 
 
-def _candidate(passage: VerifiedPassage, relevance: float) -> Candidate:
+def candidate_of(passage: VerifiedPassage, relevance: float) -> Candidate:
     title = passage.metadata.get("title")
     return Candidate(
         text=passage.text,

@@ -31,12 +31,12 @@ from trustrag.retrieval.gate import Gate, RefusedPassage
 from trustrag.retrieval.pool import Pool
 from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, rerank
 
-OVERDRAW = 4
-"""Proved candidates given to ranking for each passage asked for, so that it sees who else agrees."""
-
 SOURCE_SHARE = 4
 """Places that one source may take among the candidates: this many, or as many as were asked for if more.
 A source can still fill the answer, and can't crowd everyone else out of the comparison."""
+
+OVERDRAW = 4
+"""Proved candidates given to ranking, in such shares, so that it sees who else agrees."""
 
 DEPTH = 200
 """How deep to look for the other sources once one of them has used up its share."""
@@ -75,7 +75,8 @@ class SnapshotInfo:
 class SearchReport:
     """What was found and proved, best context first, and what was refused and why.
 
-    `faults` tells where the index said something untrue. `evidence()` proves the passages without the store.
+    `considered` proved candidates were compared by ranking. `faults` tells where the index said something
+    untrue. `evidence()` proves the passages without the store.
     """
 
     question: str
@@ -84,6 +85,7 @@ class SearchReport:
     contested: tuple[Contest, ...]
     certificate: Certificate | None
     snapshot: SnapshotInfo
+    considered: int
     faults: tuple[str, ...]
     head: Head = field(repr=False)
     stored: tuple[StoredPassage, ...] = field(repr=False)
@@ -130,6 +132,11 @@ class Retriever:
             self._follow(view, version)
         return version
 
+    def indexed(self) -> Ids:
+        """The ids that the index holds once it has followed the ledger, int64[n], ascending."""
+        self.sync()
+        return self._index.ids()
+
     def search(
         self,
         question: str,
@@ -153,10 +160,11 @@ class Retriever:
             raise ValueError(f"k must be at least 1, not {k}")
         query = self._query(question, vector)
         gate = self.gate
-        with self._ledger.view() as view:
-            snapshot = gate.accept(view, now)
+        with gate.opened(self._ledger, now) as (view, snapshot):
             self._follow(view, snapshot.version)
-            pool = Pool(query, OVERDRAW * k, _share(gate, k, sources), where, sources)
+            share = max(SOURCE_SHARE, k)
+            limit = share if _others(gate, sources) else None
+            pool = Pool(query, OVERDRAW * share, limit, where, sources)
             for stored in self._drawn(view, snapshot.version, pool, k):
                 pool.take(stored, gate.prove(stored, snapshot, now))
             head = view.head()
@@ -168,8 +176,7 @@ class Retriever:
         Raises NotFoundError where none stands, and VerificationError for one that can't be proved.
         """
         gate = self.gate
-        with self._ledger.view() as view:
-            snapshot = gate.accept(view, now)
+        with gate.opened(self._ledger, now) as (view, snapshot):
             row = view.active(doc_id)
             if row is None:
                 raise NotFoundError(f"no version of {doc_id!r} stands")
@@ -273,11 +280,10 @@ def _vectors(view: View, ids: Ids) -> Vectors:
         raise LookupError(str(error)) from error
 
 
-def _share(gate: Gate, k: int, sources: Collection[str] | None) -> int | None:
-    """How many candidates one source may have; None where there are no others to make room for."""
+def _others(gate: Gate, sources: Collection[str] | None) -> bool:
+    """Whether there's more than one source to make room for."""
     named = {source.name for source in gate.policy.sources if source.active}
-    others = named if sources is None else named & set(sources)
-    return max(SOURCE_SHARE, k) if len(others) > 1 else None
+    return len(named if sources is None else named & set(sources)) > 1
 
 
 def _report(
@@ -305,6 +311,7 @@ def _report(
             expires=snapshot.expires,
             witnesses=checkpoint.witnesses,
         ),
+        considered=len(pool.found),
         faults=tuple(pool.faults),
         head=head,
         stored=tuple(found.stored for found in chosen),
