@@ -18,11 +18,12 @@ ROWS: list[dict[str, set[str]]] = [
         "ingest": {"ledger", "provenance", "consistency"},
         "retrieval": {"ledger", "provenance", "consistency", "index"},
         "monitor": {"ledger", "provenance", "consistency"},
+        "authority": {"trustroot", "keyring", "provenance"},
     },
     {
         "workspace": {
             *("provenance", "index", "consistency", "ledger", "trustroot", "keyring", "files"),
-            *("ingest", "retrieval", "monitor", "settings"),
+            *("ingest", "retrieval", "monitor", "authority", "settings"),
         }
     },
     {
