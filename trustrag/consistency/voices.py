@@ -13,15 +13,17 @@ from trustrag.consistency.reading import Reading, read
 
 Weights = NDArray[np.float64]
 
-REPEATS = (0.62, 0.70)
+REPEATS = (0.63, 0.70)
 """Mean likeness of three or more texts of one owner: below, a page's paragraphs; above, one claim reworded. On clean
 encyclopaedic lists 90% of such groups stay under 0.66; paraphrased attacks start at 0.68."""
 SAME_POINT = (0.54, 0.62)
 """Likeness at which another text of a source that was found repeating itself belongs to the repetition."""
-COLLUSION = (0.28, 0.38)
+COLLUSION = (0.30, 0.36)
 """How far likeness across owners rises over the likeness to the rest of the list: nobody, everybody suspects."""
 GAP = 0.12
 """A group stays one group while a joining part is at most this much less alike than its own parts are."""
+ROUGH_GAP = 0.18
+"""The same where meaning is only estimated from words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,14 @@ def ramp(value: NDArray[np.float64] | float, edges: tuple[float, float]) -> NDAr
     return np.clip((np.asarray(value, dtype=np.float64) - low) / (high - low), 0.0, 1.0)
 
 
-def groups(likeness: Matrix) -> Iterator[Group]:
+def groups(alike: Likeness) -> Iterator[Group]:
     """Average-linkage groups of two and more, tightest first, that hang together.
 
-    A join whose link is more than `GAP` below the likeness inside either part ends a group: an honest passage on the
+    A join whose link is more than a gap below the likeness inside either part ends a group: an honest passage on the
     topic of a swarm is near all of it, and not as near as the swarm is to itself.
     """
-    n = len(likeness)
-    links = likeness.astype(np.float64, copy=True)
+    n, gap = len(alike.owners), GAP if alike.exact else ROUGH_GAP
+    links = alike.likeness.copy()
     np.fill_diagonal(links, -np.inf)
     members: dict[int, tuple[int, ...]] = {i: (i,) for i in range(n)}
     inside = dict.fromkeys(range(n), 0.0)  # the sum of likeness over the pairs of a group
@@ -54,7 +56,7 @@ def groups(likeness: Matrix) -> Iterator[Group]:
         a, b = sorted(divmod(int(np.argmax(links)), n))
         link, sizes = float(links[a, b]), (len(members[a]), len(members[b]))
         means = [inside[g] / _pairs(size) for g, size in zip((a, b), sizes, strict=True) if size > 1]
-        whole[a] = whole[a] and whole[b] and all(link >= mean - GAP for mean in means)
+        whole[a] = whole[a] and whole[b] and all(link >= mean - gap for mean in means)
         inside[a] += inside[b] + link * sizes[0] * sizes[1]
         members[a] += members.pop(b)
         links[a] = (links[a] * sizes[0] + links[b] * sizes[1]) / sum(sizes)
@@ -82,7 +84,7 @@ def repetition(alike: Likeness) -> Weights:
         return np.zeros(n)
     near = np.sort(np.where(own, alike.likeness, 0.0), axis=1)
     found = ramp(near[:, -2], REPEATS)
-    for group in groups(alike.likeness):
+    for group in groups(alike):
         inner = np.ix_(group.members, group.members)
         if len(group.members) >= 3 and len({alike.owners[i] for i in group.members}) == 1 and own[inner].sum() >= 6:
             mean = alike.likeness[inner][own[inner]].mean()
@@ -101,7 +103,7 @@ def collusion(alike: Likeness) -> Weights:
     """
     n = len(alike.owners)
     found = np.zeros(n)
-    for group in groups(alike.likeness):
+    for group in groups(alike):
         members = list(group.members)
         held = [alike.owners[i] for i in members]
         owners, size = set(held), len(members)
@@ -122,28 +124,26 @@ def collusion(alike: Likeness) -> Weights:
     return found
 
 
-_ASKING = re.compile(
-    r"\W*(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|do|does|did|can|could|has|have|will)\b", re.I
-)
+_ASKING = re.compile(r"\W*(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|do|does|did)\b", re.I)
 
 
 def echo(question: str, readings: Sequence[Reading], texts: Sequence[str]) -> Weights:
     """float64[n] in 0..1: how far a passage opens by playing the question back.
 
-    Verbatim, or as another question with mostly the same words. Who answers a question rarely asks it first; who
-    wants to be found for it does.
+    Verbatim, or as another question of almost the same words. Who answers a question rarely asks it first; who wants
+    to be found for it does. Questions of fewer than four words are titles too often to tell.
     """
-    asked = " ".join(question.lower().split()).rstrip("? .")
-    wanted = read(question).wording
-    if len(read(question).words) < 4:
-        return np.zeros(len(texts))
+    asked = read(question)
     found = np.zeros(len(texts))
+    if len(asked.words) < 4:
+        return found
+    verbatim = " ".join(question.lower().split()).rstrip("? .")
     for place, text in enumerate(texts):
         head = " ".join(text[: len(question) + 80].lower().split())
-        verbatim = fuzz.partial_ratio(asked, head) / 100 if len(head) >= len(asked) else 0.0
-        found[place] = ramp(verbatim, (0.8, 0.9))
+        if len(head) >= len(verbatim):
+            found[place] = ramp(fuzz.partial_ratio(verbatim, head) / 100, (0.88, 0.95))
         if found[place] < 1.0 and _ASKING.match(text):
             opening = read(readings[place].sentences[0]).wording
-            alike = fuzz.token_set_ratio(wanted, opening) / 100
-            found[place] = max(float(found[place]), float(ramp(alike, (0.6, 0.75))))
+            alike = ramp(fuzz.token_sort_ratio(asked.wording, opening) / 100, (0.78, 0.85))
+            found[place] = max(float(found[place]), float(alike))
     return found
