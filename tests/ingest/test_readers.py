@@ -12,7 +12,8 @@ from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.readers import read
 from trustrag.provenance.canonical import Digest, encode_metadata
 
-PAGE = """<!doctype html><html><head><title>Cold  storage</title><style>p {{ color: red }}</style></head><body>
+PAGE = """<!doctype html><html><head><title>Cold  storage</title><style>p {{ color: red }}</style></head>
+<body>
 <nav>Home About Contact</nav><article><h1>Cold storage</h1>
 <p>Vaccines are kept between two and eight degrees. The logger records the temperature every five minutes,
 and a nurse reads it twice a day. When it passes ten degrees the whole shelf is set aside.</p>
@@ -80,7 +81,8 @@ def test_html_without_a_main_part_gives_all_its_text(tmp_path: Path) -> None:
 
 
 def test_html_in_utf8_ignores_a_false_claim_of_another_encoding(tmp_path: Path) -> None:
-    page = '<html><head><meta charset="latin-1"><title>Grüße</title></head><body><p>Grüße an alle</p></body></html>'
+    head = '<html><head><meta charset="latin-1"><title>Grüße</title></head>'
+    page = head + "<body><p>Grüße an alle</p></body></html>"
     found = document(tmp_path / "a.html", page.encode())
     assert found.title == "Grüße"
     assert "Grüße an alle" in found.text

@@ -70,7 +70,8 @@ def attest(
 
     `earlier` are the source's own attestations: a document they name with the same bytes, metadata and
     licence is unchanged (unless that statement has expired), another gets the version after theirs, or
-    `version` where that is given. Raises ValueError for a `version` below 1.
+    `version` where that is given. Raises ValueError for a `version` below 1, and MalformedError where
+    something in `earlier` is no statement: a count continued from half a memory would repeat itself.
     """
     if version is not None and version < 1:
         raise ValueError("versions begin at 1")
@@ -241,8 +242,11 @@ class ClaimBook:
         for claim in statement.documents:
             self._reasons[claim.doc_id] = reason
 
-    def find(self, document: Document, metadata: bytes) -> SignedClaim | str:
-        """The newest claim for exactly these bytes and metadata, or in one line why there is none."""
+    def find(self, document: Document, metadata: bytes) -> list[SignedClaim] | str:
+        """The claims for exactly these bytes and metadata, newest first; in one line why there is none.
+
+        Several sources may name one document, so a claim that is out of its source's scope hides no other.
+        """
         entries = self._claims.get(document.doc_id, [])
         if not entries:
             return self._reasons.get(document.doc_id, "unsigned: no attestation names it")
@@ -254,12 +258,18 @@ class ClaimBook:
         exact = [entry for entry in same_bytes if entry.claim.metadata == digest]
         if not exact:
             return "TAMPERED_METADATA: its bytes are the signed ones, its metadata are not"
-        best = max(exact, key=lambda entry: entry.claim.version)
+        objections = [(entry, self._objection(entry)) for entry in exact]
+        allowed = [entry for entry, objection in objections if not objection]
+        allowed.sort(key=lambda entry: entry.claim.version, reverse=True)
+        return allowed or objections[0][1]
+
+    def _objection(self, entry: SignedClaim) -> str:
+        """Why this source may not say this; empty when it may."""
         try:
-            self._policy.claim(best.attested, best.claim.doc_id, best.claim.version)
+            self._policy.claim(entry.attested, entry.claim.doc_id, entry.claim.version)
         except TrustragError as error:
             return one_reason(error)
-        return best
+        return ""
 
 
 def one_reason(error: TrustragError) -> str:

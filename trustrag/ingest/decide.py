@@ -51,7 +51,7 @@ class Publisher:
     def require_scope(self, policy: Policy, doc_id: str) -> None:
         """Raises AuthorityError for a document that this source may not publish."""
         if not self.source.covers(policy.context, doc_id):
-            reason = f"{doc_id} is outside the scope of source {self.source.name}"
+            reason = f"{doc_id} is out of scope for source {self.source.name}"
             raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
 
 
@@ -99,10 +99,10 @@ class Decider:
         chunks = whole(document.text) if document.whole else self._cut(document)
         if not chunks:
             return _refused(document, "no text in it")
-        if isinstance(found, SignedClaim):
-            claimed = self._by_attestation(found, newest)
-        else:
+        if isinstance(found, str):
             claimed = self._by_publisher(document, metadata, newest, chunks)
+        else:
+            claimed = self._by_attestation(_of_owner(found, newest), newest)
         if isinstance(claimed, Outcome):
             return "unchanged", claimed
         weight(claimed.claim)
@@ -201,6 +201,15 @@ def _require_utf8(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise MalformedError(f"its text holds half a surrogate pair at character {error.start}") from error
+
+
+def _of_owner(found: Sequence[SignedClaim], newest: VersionRow | None) -> SignedClaim:
+    """The newest claim, of the source that holds the name already where it is among them."""
+    owner = newest.source_name if newest is not None else ""
+    own = [
+        entry for entry in found if entry.attested.source is not None and entry.attested.source.name == owner
+    ]
+    return (own or found)[0]
 
 
 def _require_owner(newest: VersionRow, source: Source) -> None:
