@@ -212,6 +212,15 @@ def test_a_bent_inclusion_is_refused(bend: Bend, index: int, size: int) -> None:
     assert caught.value.refusal is Refusal.NOT_IN_SNAPSHOT
 
 
+def test_an_index_beyond_the_size_is_refused_though_the_hashes_fit() -> None:
+    proof, root = merkle.inclusion_proof(LEAVES[:4], 3), merkle.root(LEAVES[:4])
+    merkle.verify_inclusion(3, 4, LEAVES[3], proof, root)
+    with pytest.raises(ProofError, match="no leaf 3 in a tree of 3"):
+        merkle.verify_inclusion(3, 3, LEAVES[3], proof, root)
+    with pytest.raises(ProofError, match="no leaf -1 in a tree of 4"):
+        merkle.verify_inclusion(-1, 4, LEAVES[3], proof, root)
+
+
 Shift = Callable[[int, int, bytes, bytes, list[bytes]], tuple[int, int, bytes, bytes, list[bytes]]]
 
 BENT_CONSISTENCIES: dict[str, Shift] = {
