@@ -22,7 +22,7 @@ from trustrag.errors import (
     StaleError,
     TrustragError,
 )
-from trustrag.provenance.canonical import Json, encode
+from trustrag.provenance.canonical import Digest, Json, encode
 from trustrag.provenance.keys import PrivateKey, PublicKey, Signer
 from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
 from trustrag.provenance.statement import Context
@@ -487,13 +487,76 @@ def test_a_policy_that_nobody_signed_is_refused(folder: Path) -> None:
         TrustRoot.open(folder, NOW)
 
 
-def test_delegated_targets_are_refused(folder: Path) -> None:
-    def delegate(signed: dict[str, Json]) -> None:
-        signed["delegations"] = {"keys": {}, "roles": []}
+def naming(meta: Json) -> Callable[[dict[str, Json]], None]:
+    """Makes a role name these files."""
+    return lambda signed: signed.update(meta=meta)
 
-    bend(folder, "1.targets.json", delegate, [key("targets")])
-    with pytest.raises(TrustragError):
+
+def resign(folder: Path, edit: Callable[[dict[str, Json]], None]) -> None:
+    """Bends the targets role and signs it and all that names it again, as a holder of all keys could."""
+    bend(folder, "1.targets.json", edit, [key("targets")])
+    for name, by, names in (
+        ("1.snapshot.json", "snapshot", "targets.json"),
+        ("timestamp.json", "timestamp", "snapshot.json"),
+    ):
+        data = (folder / "metadata" / f"1.{names}").read_bytes()
+        file: Json = {"hashes": {"sha256": Digest.of(data).hex}, "length": len(data), "version": 1}
+        bend(folder, name, naming({names: file}), [key(by)])
+
+
+def test_a_holder_of_all_keys_can_sign_again(folder: Path) -> None:
+    resign(folder, lambda signed: None)
+    assert TrustRoot.open(folder, NOW).policy == policy()
+
+
+@pytest.mark.parametrize("name", ["other", "Other", "../other"])
+def test_a_policy_by_delegation_is_refused(folder: Path, name: str) -> None:
+    def delegate(signed: dict[str, Json]) -> None:
+        role: Json = {
+            "keyids": [key("other").public_key.key_id],
+            "name": name,
+            "paths": ["*"],
+            "terminating": True,
+            "threshold": 1,
+        }
+        keys: Json = {key("other").public_key.key_id: key_json(key("other").public_key)}
+        signed["delegations"] = {"keys": keys, "roles": [role]}
+
+    resign(folder, delegate)
+    with pytest.raises(MalformedError, match="delegates"):
         TrustRoot.open(folder, NOW)
+    resign(folder, lambda signed: signed.update(targets={}))
+    with pytest.raises((MalformedError, ConfigError)):
+        TrustRoot.open(folder, NOW)
+
+
+def test_a_trust_root_without_a_policy_is_refused(folder: Path) -> None:
+    resign(folder, lambda signed: signed.update(targets={}))
+    with pytest.raises(MalformedError, match=r"distributes no policy\.json"):
+        TrustRoot.open(folder, NOW)
+
+
+def test_a_snapshot_of_another_version_than_named_is_refused(folder: Path) -> None:
+    bend(folder, "1.snapshot.json", lambda signed: signed.update(version=2), [key("snapshot")])
+    data = (folder / "metadata" / "1.snapshot.json").read_bytes()
+    file: Json = {"hashes": {"sha256": Digest.of(data).hex}, "length": len(data), "version": 1}
+    bend(folder, "timestamp.json", naming({"snapshot.json": file}), [key("timestamp")])
+    with pytest.raises(StaleError) as caught:
+        TrustRoot.open(folder, NOW)
+    assert caught.value.refusal is Refusal.ROLLBACK
+
+
+def test_a_folder_in_the_place_of_a_file_is_an_error_of_ours(folder: Path) -> None:
+    (folder / "metadata" / "timestamp.json").unlink()
+    (folder / "metadata" / "timestamp.json").mkdir()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        TrustRoot.open(folder, NOW)
+
+
+def test_a_pinned_root_that_is_none_is_malformed(folder: Path) -> None:
+    for pinned in (b"", b"{}", b'{"signatures":[],"signed":{"_type":"root"}}'):
+        with pytest.raises(MalformedError):
+            TrustRoot.open(folder, NOW, pinned=pinned)
 
 
 @pytest.mark.parametrize("name", [*METADATA[1:], "metadata/timestamp.json"])
