@@ -32,14 +32,17 @@ class Found:
 
 @dataclass(slots=True)
 class Pool:
-    """Room for `size` candidates, of which one source takes at most `share` (None: no limit).
+    """Room for `size` candidates, of which one source takes at most `share`; `wanted` are enough to answer.
 
-    `query` is a unit vector, float32[dimension]. `where` and `sources` are the caller's filter.
+    `query` is a unit vector, float32[dimension]. `publishers` are all sources that could be found. `where`
+    and `sources` are the caller's filter.
     """
 
     query: Vector
+    wanted: int
     size: int
-    share: int | None
+    share: int
+    publishers: frozenset[str]
     where: Mapping[str, Metadata] | None
     sources: Collection[str] | None
     found: list[Found] = field(default_factory=list)
@@ -51,7 +54,23 @@ class Pool:
     @property
     def full(self) -> bool:
         """Whether it wants no more."""
-        return len(self.found) >= self.size
+        return len(self.found) >= self.size or self.open_to == frozenset()
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are candidates for a whole answer."""
+        return len(self.found) >= self.wanted
+
+    @property
+    def open_to(self) -> frozenset[str] | None:
+        """The sources that it still has room for; None where nothing but the caller's filter counts.
+
+        Where there is one source only, there is nobody to make room for.
+        """
+        crowded = {name for name, count in self._taken.items() if count >= self.share}
+        if len(self.publishers) > 1 and crowded:
+            return self.publishers - crowded
+        return None if self.sources is None else self.publishers
 
     def fresh(self, hits: Sequence[Hit]) -> list[int]:
         """The ids of these hits that no earlier draw had, in order."""
@@ -84,7 +103,7 @@ class Pool:
             self._fault(f"it gave chunk {stored.chunk_id} the score {claimed:.3f}, and it is {relevance:.3f}")
         if not self._wanted(result):
             self._fault(f"it named chunk {stored.chunk_id}, which the filter leaves out")
-        elif self.share is None or self._taken[result.source] < self.share:
+        elif len(self.publishers) == 1 or self._taken[result.source] < self.share:
             self._taken[result.source] += 1
             self.found.append(Found(result, candidate_of(result, relevance), stored))
 

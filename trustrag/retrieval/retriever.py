@@ -39,7 +39,7 @@ OVERDRAW = 4
 """Proved candidates given to ranking, in such shares, so that it sees who else agrees."""
 
 DEPTH = 200
-"""How deep to look for the other sources once one of them has used up its share."""
+"""How many hits to look at for more candidates once there are enough for the answer."""
 
 _BLOCK = 20_000
 _LOG = logging.getLogger(__name__)
@@ -163,9 +163,8 @@ class Retriever:
         with gate.opened(self._ledger, now) as (view, snapshot):
             self._follow(view, snapshot.version)
             share = max(SOURCE_SHARE, k)
-            limit = share if _others(gate, sources) else None
-            pool = Pool(query, OVERDRAW * share, limit, where, sources)
-            for stored in self._drawn(view, snapshot.version, pool, k):
+            pool = Pool(query, k, OVERDRAW * share, share, _publishers(gate, sources), where, sources)
+            for stored in self._drawn(view, snapshot.version, pool):
                 pool.take(stored, gate.prove(stored, snapshot, now))
             head = view.head()
         return _report(question, pool, snapshot, head, k, mode, min_support)
@@ -205,33 +204,36 @@ class Retriever:
         unit: Vector = (query / np.float32(length)).astype(np.float32)
         return unit
 
-    def _drawn(
-        self, view: View, version: int, pool: Pool, k: int
-    ) -> Iterator[StoredPassage | UnprovedPassage]:
+    def _drawn(self, view: View, version: int, pool: Pool) -> Iterator[StoredPassage | UnprovedPassage]:
         """Candidates, nearest first, for as long as the pool wants any, drawing deeper and deeper.
 
-        To fill the answer it goes to the end of the index; for the sake of other sources to `DEPTH` only.
+        Once a source has its share, the index is asked for the others only. To fill the answer this goes to
+        the end of the index; for the sake of comparison to `DEPTH` only.
         """
-        depth, total = pool.size, view.chunk_total()
+        depth = pool.size
         while True:
-            hits = self._hits(view, version, pool, min(depth, total))
+            open_to = pool.open_to
+            hits = self._hits(view, version, pool, open_to, depth)
             fresh = pool.fresh(hits)
             for start in range(0, len(fresh), pool.size):
                 for stored in view.passages(fresh[start : start + pool.size]):
                     yield stored
                     if pool.full:
                         return
-            if len(hits) < depth or (len(pool.found) >= k and depth >= DEPTH):
-                return
-            depth = max(2 * depth, DEPTH)
+            if pool.open_to == open_to:
+                if len(hits) < depth or (pool.enough and depth >= DEPTH):
+                    return
+                depth = max(2 * depth, DEPTH)
 
-    def _hits(self, view: View, version: int, pool: Pool, count: int) -> list[Hit]:
+    def _hits(
+        self, view: View, version: int, pool: Pool, sources: frozenset[str] | None, count: int
+    ) -> list[Hit]:
         """What the index says is nearest: at most `count` hits."""
         with self._turns.reading():
             allowed = None
-            if pool.where or pool.sources is not None or self._version != version:
+            if pool.where or sources is not None or self._version != version:
                 # Another thread may have led the index past this view: then it's told what stands here.
-                allowed = view.select(pool.where, pool.sources)
+                allowed = view.select(pool.where, sources)
             try:
                 return self._index.search(pool.query, count, allowed)[:count]
             except (RuntimeError, ValueError) as error:
@@ -280,10 +282,10 @@ def _vectors(view: View, ids: Ids) -> Vectors:
         raise LookupError(str(error)) from error
 
 
-def _others(gate: Gate, sources: Collection[str] | None) -> bool:
-    """Whether there's more than one source to make room for."""
-    named = {source.name for source in gate.policy.sources if source.active}
-    return len(named if sources is None else named & set(sources)) > 1
+def _publishers(gate: Gate, sources: Collection[str] | None) -> frozenset[str]:
+    """The sources that may be found: those of the policy, and of the caller's choice."""
+    named = frozenset(source.name for source in gate.policy.sources if source.active)
+    return named if sources is None else named.intersection(sources)
 
 
 def _report(

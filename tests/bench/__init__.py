@@ -1,0 +1,1 @@
+"""Measurements: `make bench`. Ratios are taken in one run, since machines differ."""
