@@ -1,7 +1,7 @@
 """Questions with a known answer: from public files, or made from a workspace's own passages.
 
-A question of our own is a cloze: a sentence with one salient value (a date, a number with its unit, a
-name) taken out and asked for. The lie is another value of the same kind from the same corpus.
+A question of our own asks for a salient value (a date, a number, a name) of a sentence, by the words that
+stand around it. The lie is another value of the same kind from the same corpus.
 """
 
 import json
@@ -28,6 +28,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str], str], ...] = (
 )
 _PRONOUNS = frozenset("he she it they this that these those his her its their".split())
 _WORDS = (8, 40)
+_ASKED_WORDS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,14 @@ def _stands_alone(sentence: str) -> bool:
 
 
 def _cloze(sentence: str, value: _Value) -> tuple[str, str]:
-    """The question, and the sentence with its slot."""
+    """The question, and the sentence with its slot.
+
+    The question takes the sentence's words and not its wording: nobody asks by quoting the answer, and a
+    passage that repeats its question word for word looks like one written to be found.
+    """
     head, tail = sentence[: value.start], sentence[value.start + len(value.text) :]
-    return f"{head}{value.asks}{tail.rstrip('. ')}?", f"{head}{{}}{tail}"
+    words = content_words(f"{head} {tail}")[:_ASKED_WORDS]
+    return f"{value.asks}: {' '.join(words)}?", f"{head}{{}}{tail}"
 
 
 def make_questions(passages: Sequence[Honest], *, count: int, rng: np.random.Generator) -> list[Question]:
