@@ -86,6 +86,8 @@ def test_a_text_may_hold_blank_lines() -> None:
     "data",
     [
         b"",
+        "\u2014 name AAAAAAA=\n".encode(),
+        note()[:-1] + b"X",
         b"text",
         b"text\n",
         b"text\n\n",
@@ -211,6 +213,14 @@ def test_a_bent_verifier_key_is_malformed(text: str) -> None:
         VerifierKey.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("", 1), ("a b", 1), ("a+b", 1), ("a\n", 4), ("a", 0), ("a", 2), ("a", 6)]
+)
+def test_no_verifier_key_is_made_that_no_note_could_name(name: str, kind: int) -> None:
+    with pytest.raises(MalformedError):
+        VerifierKey(name, LOG.public_key, kind)
+
+
 @given(st.text())
 def test_noise_is_no_verifier_key(text: str) -> None:
     with pytest.raises(MalformedError):
@@ -267,7 +277,8 @@ ROOT = b64encode(Digest.of(b"root").value).decode()
     ],
 )
 def test_what_is_no_checkpoint_is_malformed(text: str) -> None:
-    assert Checkpoint.parse(f"log\n5\n{ROOT}\n".encode()).size == 5
+    for size in (0, 5, 2**63 - 1):
+        assert Checkpoint.parse(f"log\n{size}\n{ROOT}\n".encode()).size == size
     with pytest.raises(MalformedError):
         Checkpoint.parse(text.encode())
 
@@ -437,6 +448,12 @@ def test_a_cosignature_is_for_one_checkpoint() -> None:
     another = checkpoint.sign_checkpoint(replace(HEAD, size=257), LOG)
     with pytest.raises(SignatureError):
         checkpoint.verify_cosignature(with_lines(another, line), WITNESS_KEY)
+
+
+@pytest.mark.parametrize("timestamp", [1, 2**63 - 1])
+def test_any_positive_time_will_do(timestamp: int) -> None:
+    signed = Note.parse(checkpoint.cosign(SIGNED, WITNESS_KEY.name, WITNESS, timestamp))
+    assert checkpoint.verify_cosignature(signed, WITNESS_KEY) == timestamp
 
 
 @pytest.mark.parametrize("timestamp", [0, -1, 2**63])

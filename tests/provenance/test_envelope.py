@@ -197,6 +197,16 @@ def test_a_bent_field_is_malformed(bent: dict[str, Json]) -> None:
         Envelope.parse(canonical.encode(honest | bent))
 
 
+def test_an_unknown_field_is_named() -> None:
+    honest = canonical.parse(SIGNED.encode())
+    assert isinstance(honest, dict)
+    with pytest.raises(MalformedError, match="envelope has an unknown field 'more'"):
+        Envelope.parse(canonical.encode(honest | {"more": 1}))
+    signatures: list[Json] = [SIGNATURE | {"cert": ""}]
+    with pytest.raises(MalformedError, match=r"envelope\.signatures\[0\] has an unknown field 'cert'"):
+        Envelope.parse(canonical.encode(honest | {"signatures": signatures}))
+
+
 @pytest.mark.parametrize(
     "bend",
     [

@@ -201,6 +201,14 @@ def test_a_signature_of_another_shape_is_refused(bend: object) -> None:
         KEY.public_key.verify(b"m", bend(KEY.sign(b"m")))
 
 
+def test_a_cut_between_signature_and_message_may_not_move() -> None:
+    whole = KEY.sign(b"message") + b"message"
+    KEY.public_key.verify(whole[64:], whole[:64])
+    for cut in (63, 65):
+        with pytest.raises(SignatureError, match="64 bytes"):
+            KEY.public_key.verify(whole[cut:], whole[:cut])
+
+
 def test_a_signature_with_the_group_order_added_is_refused() -> None:
     """S + L verifies for careless verifiers: one signature would have two spellings (RFC 8032, 5.1.7)."""
     order = 2**252 + 27742317777372353535851937790883648493

@@ -221,6 +221,18 @@ def test_an_index_beyond_the_size_is_refused_though_the_hashes_fit() -> None:
         merkle.verify_inclusion(-1, 4, LEAVES[3], proof, root)
 
 
+def test_a_cut_between_two_hashes_may_not_move() -> None:
+    """Joined, 40 and 24 bytes hash as 32 and 32 do: only the guard on lengths tells them apart."""
+    left, right = LEAVES[:2]
+    root = merkle.node_hash(left, right)
+    longer, shorter = left + right[:8], right[8:]
+    assert merkle.node_hash(longer, shorter) == root
+    with pytest.raises(ProofError, match="32 bytes"):
+        merkle.verify_inclusion(0, 2, longer, [shorter], root)
+    with pytest.raises(ProofError, match="32 bytes"):
+        merkle.verify_consistency(1, 2, longer, root, [shorter])
+
+
 Shift = Callable[[int, int, bytes, bytes, list[bytes]], tuple[int, int, bytes, bytes, list[bytes]]]
 
 BENT_CONSISTENCIES: dict[str, Shift] = {

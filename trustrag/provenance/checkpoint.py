@@ -56,8 +56,6 @@ class VerifierKey:
         if len(rest) != 2:
             raise MalformedError("a vkey is name+hash+base64")
         material = bytes_from_base64(rest[1])
-        if not material:
-            raise MalformedError("a vkey holds a type and a public key")
         verifier = cls(name, PublicKey(material[1:]), material[0])
         if verifier.key_hash != bytes_from_hex(rest[0], 4):
             raise MalformedError("the vkey's hash is not that of its name and key")
