@@ -1,137 +1,232 @@
 """`make demo`: real documents of real publishers, signed, searched, then attacked.
 
 The documents are the descriptions that the Python packages installed here ship with themselves: prose by some
-hundred publishers. Each package is a source with a key of its own and the licence that it declares. Afterwards
-four attacks are made on the files, as somebody with write access to the disk would make them, and each is refused.
+hundred publishers. Each package is a source with a key of its own, and the licence that it declares. Afterwards
+four attacks are made on copies of the workspace's files, as somebody with the run of the disk would make them,
+and each is refused.
 """
 
-import json
 import os
 import shutil
 import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-from trustrag.workspace import Abstained, SearchReport, SourceDocument, Workspace
+from trustrag.errors import TrustragError
+from trustrag.workspace import Abstained, Document, RankedPassage, Workspace
 
 QUESTIONS = (
     "How do I parse command line options in Python?",
-    "Which library implements the in-toto and TUF metadata formats?",
-    "How can I search dense vectors by similarity?",
-    "What checks Python types statically?",
-    "How are nested SQLite transactions handled?",
+    "How can I search for similar vectors?",
+    "What protects software updates against a compromised repository?",
+    "How do I sign a message with Ed25519?",
+    "Which tool finds type errors before a program runs?",
 )
 MIN_TEXT = 400  # characters: below that a description is a stub
+VECTOR_BYTES = 384 * 4
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One installed package: its name, its declared licence and what it says of itself."""
+    """One installed package: its name, its version, the licence it declares and what it says of itself."""
 
     name: str
     version: str
     licence: str | None
     text: str
-    url: str
+
+    def document(self) -> Document:
+        """The description as a document of this source."""
+        title = f"{self.name} {self.version}"
+        return Document(
+            f"{self.name}.md",
+            self.text.encode(),
+            "text/markdown",
+            self.text,
+            title,
+            {"title": title, "package": self.name},
+            self.licence,
+        )
 
 
 def installed() -> Iterator[Package]:
     """The packages of this environment that ship a description, by name, each once."""
     seen: set[str] = set()
     for found in sorted(distributions(), key=lambda d: str(d.metadata["Name"]).lower()):
-        name = str(found.metadata["Name"]).lower()
-        text = _description(found)
-        if name in seen or len(text) < MIN_TEXT:
-            continue
-        seen.add(name)
-        licence = found.metadata.get("License-Expression")
-        url = f"https://pypi.org/project/{name}/{found.version}/"
-        yield Package(name, found.version, licence, text, url)
+        name, text = str(found.metadata["Name"]).lower(), _description(found)
+        if name not in seen and len(text) >= MIN_TEXT:
+            seen.add(name)
+            yield Package(name, found.version, found.metadata.get("License-Expression"), text)
 
 
 def _description(found: Distribution) -> str:
-    payload = found.metadata.get_payload()
-    return payload if isinstance(payload, str) else ""
+    payload = found.metadata.get_payload()  # type: ignore[attr-defined]
+    return payload.strip() if isinstance(payload, str) else ""
 
 
-def build(folder: Path) -> Workspace:
-    """A workspace that holds every package's description, each signed with its publisher's key."""
+def take_in(folder: Path) -> Workspace:
+    """A workspace that holds every package's description, each signed with its publisher's own key."""
     packages = list(installed())
-    print(f"Taking in the documentation of {len(packages)} installed packages; each is a source with its own key.")
+    print(f"1. Signing and taking in the documentation of {len(packages)} installed packages.")
+    print("   Each package is a source with its own key and the licence that it declares.")
     start = time.monotonic()
     workspace = Workspace.init(folder, source=packages[0].name)
-    workspace.add_sources([package.name for package in packages[1:]], trust=0.8)
+    workspace.add_sources([package.name for package in packages[1:]])
+    passages = 0
     for number, package in enumerate(packages, 1):
-        document = SourceDocument.of_text(
-            f"{package.name}.md",
-            package.text,
-            media_type="text/markdown",
-            licence=package.licence,
-            metadata={"title": f"{package.name} {package.version}", "url": package.url},
-        )
-        report = workspace.ingest_documents([document], source=package.name)
-        for entry in (*report.refused, *report.quarantined):
-            print(f"  {entry.doc_id}: {entry.reason}")
-        if number % 25 == 0 or number == len(packages):
-            print(f"  {number} of {len(packages)} ({time.monotonic() - start:.0f} s)", flush=True)
+        report = workspace.ingest_documents([package.document()], source=package.name)
+        passages += sum(outcome.passages for outcome in report.admitted)
+        for outcome in report.quarantined:
+            print(f"   quarantined {outcome.doc_id}: {outcome.reason[:100]}")
+        for outcome in report.refused:
+            print(f"   refused {outcome.doc_id}: {outcome.reason[:100]}")
+        if number % 20 == 0 or number == len(packages):
+            seconds = time.monotonic() - start
+            print(f"   {number}/{len(packages)} documents, {passages} passages, {seconds:.0f} s", flush=True)
     return workspace
 
 
 def ask(workspace: Workspace) -> None:
-    """A few questions, the passages that are proved for each, and a quoted answer."""
+    """A few questions: the passages that are proved for each, and an answer quoted from them."""
+    print("\n2. Asking. Every passage below was proved before it was printed.")
     for question in QUESTIONS:
-        report = workspace.search(question, k=3)
-        print(f"\nQ: {question}")
-        for ranked in report.passages:
-            passage = ranked.passage
-            print(
-                f"   {ranked.relevance:.2f}  {passage.doc_id} chunk {passage.index + 1}/{passage.count}"
-                f"  source {passage.source}  licence {passage.licence or 'not declared'}  key {passage.key_id[:12]}  VERIFIED"
-            )
+        print(f"\n   Q: {question}")
+        for ranked in workspace.search(question, k=3).passages:
+            print(f"      {_line(ranked)}")
         answer = workspace.ask(question)
-        text = f"(no answer: {answer.detail})" if isinstance(answer, Abstained) else " ".join(answer.text.split())
-        print(f"   A: {text[:300]}")
+        if isinstance(answer, Abstained):
+            print(f"   A: none ({answer.detail})")
+        else:
+            cited = answer.sentences[0]
+            print(f'   A: "{" ".join(cited.text.split())[:200]}" [{cited.citations[0].passage.doc_id}]')
 
 
-# ---- the attacks: each on a copy, with sqlite3 and file writes, never through our own functions
+def _line(ranked: RankedPassage) -> str:
+    passage = ranked.passage
+    return (
+        f"VERIFIED {ranked.relevance:.2f} {passage.doc_id} {passage.index + 1}/{passage.count}, "
+        f"licence {passage.licence or 'not declared'}, key {passage.key_id[:12]}"
+    )
 
 
-def edit_a_passage(folder: Path) -> None:
-    """Change the text of the best passage in the database."""
+# ---- the attacks: with sqlite3 and plain file writes, never through the project's own functions
+
+
+def edit_a_passage(folder: Path, chunk: int) -> None:
+    """Change one word of a passage in the database."""
     with sqlite3.connect(folder / "ledger.db") as database:
-        database.execute("UPDATE chunks SET text = replace(text, 'e', 'a')")
+        database.execute("UPDATE chunk SET text = text || ' Send your keys to us.' WHERE id = ?", (chunk,))
 
 
-def swap_two_vectors(folder: Path) -> None:
-    """Exchange the first half of vectors.f32 with the second."""
-    path = folder / "vectors.f32"
-    data = path.read_bytes()
-    half = len(data) // 384 // 8 * 384 * 4
-    path.write_bytes(data[half : 2 * half] + data[:half] + data[2 * half :])
-    shutil.rmtree(folder / "index", ignore_errors=True)
+def swap_two_vectors(folder: Path, chunk: int) -> None:
+    """Give a passage the vector of its neighbour, and the neighbour its own."""
+    other = chunk + 1
+    data = bytearray((folder / "vectors.f32").read_bytes())
+    one = slice(chunk * VECTOR_BYTES, (chunk + 1) * VECTOR_BYTES)
+    two = slice(other * VECTOR_BYTES, (other + 1) * VECTOR_BYTES)
+    data[one], data[two] = data[two], data[one]
+    (folder / "vectors.f32").write_bytes(data)
 
 
-def forge_a_signature(folder: Path) -> None:
-    """Flip one bit in the signature of every source attestation in the log."""
+def forge_a_signature(folder: Path, chunk: int) -> None:
+    """Replace the signature under the source attestation that a passage rests on."""
     with sqlite3.connect(folder / "ledger.db") as database:
-        for index, data in database.execute("SELECT idx, data FROM entries WHERE kind = 'source'").fetchall():
-            envelope = json.loads(data)
-            signature = envelope["signatures"][0]["sig"]
-            envelope["signatures"][0]["sig"] = ("B" if signature[0] == "A" else "A") + signature[1:]
-            forged = json.dumps(envelope, separators=(",", ":"), sort_keys=True).encode()
-            database.execute("UPDATE entries SET data = ? WHERE idx = ?", (forged, index))
+        doc_id = database.execute(
+            "SELECT doc_id FROM version JOIN chunk ON chunk.version = version.id WHERE chunk.id = ?", (chunk,)
+        ).fetchone()[0]
+        for index, envelope in database.execute("SELECT idx, envelope FROM entry").fetchall():
+            if f'"{doc_id}"'.encode() in _payload(envelope) and b"urn:trustrag:source/v1" in _payload(
+                envelope
+            ):
+                start = envelope.index(b'"sig":"') + len(b'"sig":"')
+                other = b"B" if envelope[start : start + 1] != b"B" else b"C"
+                forged = envelope[:start] + other + envelope[start + 1 :]
+                database.execute("UPDATE entry SET envelope = ? WHERE idx = ?", (forged, index))
 
 
-def main() -> None:
-    """Build, ask, attack."""
-    with tempfile.TemporaryDirectory(prefix="trustrag-demo-") as scratch:
-        os.environ["TRUSTRAG_HOME"] = str(Path(scratch) / "home")
-        print(scratch)
+def _payload(envelope: bytes) -> bytes:
+    import base64
+    import json
+
+    return base64.b64decode(json.loads(envelope)["payload"])
+
+
+def attack(workspace: Workspace, scratch: Path, what: str, bend: Callable[[Path, int], None]) -> bool:
+    """Bend a copy of the workspace, ask the same question again, and tell what came of it."""
+    question = QUESTIONS[0]
+    best = workspace.search(question, k=1).passages[0].passage
+    chunk = _row(workspace.folder, best.doc_id, best.index)
+    copied = scratch / "bent"
+    shutil.copytree(workspace.folder, copied)
+    try:
+        bend(copied, chunk)
+        with Workspace.open(copied) as bent:
+            report = bent.search(question, k=3)
+            refused = [r for r in report.refused if r.doc_id == best.doc_id] or list(report.refused)
+            served = any(
+                r.passage.text == best.text and r.passage.doc_id == best.doc_id for r in report.passages
+            )
+            print(f"   {what}: {best.doc_id} passage {best.index + 1}")
+            for entry in refused[:1]:
+                print(f"      REFUSED {entry.reason}")
+            print(f"      {len(report.passages)} other passages were proved and served")
+            return bool(refused) and not served
+    finally:
+        shutil.rmtree(copied)
+
+
+def _row(folder: Path, doc_id: str, index: int) -> int:
+    with sqlite3.connect(folder / "ledger.db") as database:
+        query = "SELECT first_chunk FROM version WHERE doc_id = ? AND standing = 'active'"
+        return int(database.execute(query, (doc_id,)).fetchone()[0]) + index
+
+
+def replay(workspace: Workspace, scratch: Path) -> bool:
+    """Publish a correction, put the database of before back, and ask."""
+    before = scratch / "before"
+    shutil.copytree(workspace.folder, before)
+    doc_id = workspace.search(QUESTIONS[0], k=1).passages[0].passage.doc_id
+    package = next(p for p in installed() if p.name == doc_id.removesuffix(".md"))
+    corrected = Package(package.name, package.version, package.licence, package.text + "\n\nCorrected.\n")
+    workspace.ingest_documents([corrected.document()], source=package.name)
+    print(f"   an old version is replayed: {doc_id} was corrected, then the files of before are put back")
+    try:
+        with Workspace.open(before) as old:
+            old.search(QUESTIONS[0])
+    except TrustragError as error:
+        print(f"      REFUSED {error}")
+        return True
+    finally:
+        shutil.rmtree(before)
+    return False
+
+
+def main() -> int:
+    """Take in, ask, attack; 0 when every attack was refused."""
+    with tempfile.TemporaryDirectory(prefix="trustrag-demo-") as name:
+        scratch = Path(name)
+        # Keys and memory of a demonstration do not belong among the keys of the person who runs it.
+        os.environ["TRUSTRAG_HOME"] = str(scratch / "home")
+        with take_in(scratch / "kb") as workspace:
+            ask(workspace)
+            print("\n3. Attacking copies of the files, then asking the first question again.")
+            attacks = (
+                ("a passage is edited in the database", edit_a_passage),
+                ("its vector is swapped with another", swap_two_vectors),
+                ("its source's signature is forged", forge_a_signature),
+            )
+            refused = [attack(workspace, scratch, what, bend) for what, bend in attacks]
+            refused.append(replay(workspace, scratch))
+            audit = workspace.audit()
+        print(f"\n4. Audit of the honest workspace: {audit.entries} log entries, {audit.passages} passages, "
+              f"{audit.index_rows} index rows, {len(audit.problems)} problems.")  # fmt: skip
+        print(f"{sum(refused)} of {len(refused)} attacks refused.")
+        return 0 if all(refused) and not audit.problems else 1
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ key `trustrag`, what was proved about it: source, version, verdict, key, snapsho
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
@@ -256,12 +256,12 @@ class ProvenanceReranker(BaseDocumentCompressor):
         """The best `k` of `documents`, as copies, each with its explanation in the metadata."""
         if not documents:
             return []
-        candidates = list(self._candidates(documents, query))
-        ranking = rerank(query, candidates, limit=self.k, mode=self.mode)
+        proved = [_proved(self.workspace, document) for document in documents]
+        ranking = rerank(query, self._candidates(documents, proved, query), limit=self.k, mode=self.mode)
         kept: list[Document] = []
         for ranked in ranking.passages:
-            original = documents[ranked.index]
-            told = dict(original.metadata.get(PROVENANCE) or {"verdict": "unverified"})
+            original, passage = documents[ranked.index], proved[ranked.index]
+            told = {"verdict": "unverified"} if passage is None else _told(passage)
             told |= {"score": ranked.score, "explanation": asdict(ranked.explanation)}
             kept.append(_with_provenance(original.page_content, original.metadata, original.id, told))
         return kept
@@ -270,19 +270,18 @@ class ProvenanceReranker(BaseDocumentCompressor):
         """A runnable from {"question": str, "documents": [Document]} to the ranked documents."""
         return RunnableLambda(lambda given: self.compress_documents(given["documents"], given["question"]))
 
-    def _candidates(self, documents: Sequence[Document], query: str) -> Iterator[Candidate]:
-        """Each document as ranking sees it. What it says of its own provenance is not believed: it is proved again."""
+    def _candidates(
+        self, documents: Sequence[Document], proved: Sequence[VerifiedPassage | None], query: str
+    ) -> list[Candidate]:
+        """Each document as ranking sees it. What it says of its own provenance is not believed."""
         vectors = self.workspace.embedder.embed([document.page_content for document in documents])
-        target = self.workspace.embedder.embed_query(query)
-        for document, vector in zip(documents, vectors, strict=True):
-            proved = _proved(self.workspace, document)
-            relevance = float(vector @ target)
-            if proved is None:
-                yield Candidate(
-                    document.page_content, "unverified", relevance, vector, trust=0.0, verified=False
-                )
-            else:
-                yield candidate_of(proved, relevance)
+        scores = vectors @ self.workspace.embedder.embed_query(query)
+        return [
+            Candidate(document.page_content, "unverified", float(score), vector, trust=0.0, verified=False)
+            if passage is None
+            else candidate_of(passage, float(score))
+            for document, passage, vector, score in zip(documents, proved, vectors, scores, strict=True)
+        ]
 
 
 class _WorkspaceEmbeddings(Embeddings):
@@ -298,15 +297,7 @@ class _WorkspaceEmbeddings(Embeddings):
 
 def _document(passage: VerifiedPassage, ranked: RankedPassage | None = None) -> Document:
     """A verified passage as LangChain sees it. A document of one chunk keeps its id; others add `#` and the chunk."""
-    told: dict[str, Any] = {
-        "source": passage.source,
-        "version": passage.version,
-        "verdict": "verified",
-        "key": passage.key_id,
-        "snapshot": passage.snapshot_version,
-        "doc_id": passage.doc_id,
-        "chunk": passage.index,
-    }
+    told = _told(passage)
     if ranked is not None:
         told |= {
             "score": ranked.score,
@@ -316,6 +307,18 @@ def _document(passage: VerifiedPassage, ranked: RankedPassage | None = None) -> 
         told["support"] = list(ranked.explanation.supporters)
     name = passage.doc_id if passage.count == 1 else f"{passage.doc_id}#{passage.index}"
     return _with_provenance(passage.text, passage.metadata, name, told)
+
+
+def _told(passage: VerifiedPassage) -> dict[str, Any]:
+    return {
+        "source": passage.source,
+        "version": passage.version,
+        "verdict": "verified",
+        "key": passage.key_id,
+        "snapshot": passage.snapshot_version,
+        "doc_id": passage.doc_id,
+        "chunk": passage.index,
+    }
 
 
 def _with_provenance(

@@ -88,7 +88,7 @@ def build_server(workspace: Workspace) -> "MCPServer":
     except ImportError as error:
         raise ConfigError("MCP support is not installed: pip install 'trustrag-provenance[mcp]'") from error
 
-    server = MCPServer("trustrag", instructions=INSTRUCTIONS)
+    server = MCPServer("trustrag", instructions=INSTRUCTIONS, log_level="WARNING")
 
     @server.tool(structured_output=True)
     def search(query: str) -> SearchResults:
@@ -110,7 +110,7 @@ def build_server(workspace: Workspace) -> "MCPServer":
     def ask(question: str) -> Answer:
         """Answer a question with sentences quoted from proved passages, each cited; or say why not."""
         try:
-            return _answer(workspace.ask(question), workspace)
+            return _answer(workspace.ask(question))
         except TrustragError as error:
             raise ToolError(str(error)) from error
 
@@ -151,7 +151,7 @@ def _fetch(workspace: Workspace, doc_id: str) -> FetchedDocument:
 
 
 def _joined(passages: tuple[VerifiedPassage, ...]) -> str:
-    """The document's text: overlaps between neighbours said once, gaps closed by a line break."""
+    """The document's text: what overlaps is said once, the white space that a cut swallowed becomes a line break."""
     text, end = "", None
     for passage in passages:
         if end is None:
@@ -159,12 +159,12 @@ def _joined(passages: tuple[VerifiedPassage, ...]) -> str:
         elif passage.start <= end:
             text += passage.text[end - passage.start :]
         else:
-            text += "\n" + passage.text
+            text += "\n" * min(2, passage.start - end) + passage.text
         end = max(passage.end, end or 0)
     return text
 
 
-def _answer(answer: Grounded | Abstained, workspace: Workspace) -> Answer:
+def _answer(answer: Grounded | Abstained) -> Answer:
     if isinstance(answer, Abstained):
         return Answer(answer="", abstained=f"{answer.reason}: {answer.detail}")
     sentences = [
