@@ -19,7 +19,7 @@ from trustrag.ingest.report import AttestReport, Outcome
 from trustrag.provenance.canonical import Digest, encode_metadata
 from trustrag.provenance.envelope import MAX_ENVELOPE_BYTES, Envelope, sign
 from trustrag.provenance.keys import Signer
-from trustrag.provenance.policy import Attested, Policy
+from trustrag.provenance.policy import Attested, Policy, Source
 from trustrag.provenance.statement import Context, DocumentClaim, SourceStatement, parse_statement
 
 BATCH_DOCUMENTS = 32
@@ -204,6 +204,7 @@ class SignedClaim:
 
     claim: DocumentClaim
     attested: Attested[SourceStatement]
+    source: Source
     envelope: Envelope
 
 
@@ -221,6 +222,7 @@ class ClaimBook:
     def _enter(self, envelope: Envelope, log_index: int, now: int) -> None:
         try:
             attested = self._policy.authorise(envelope, SourceStatement, log_index=log_index)
+            source = self._policy.publisher(attested)
         except TrustragError as error:
             self._blame(envelope, one_reason(error))
             return
@@ -228,7 +230,7 @@ class ClaimBook:
             self._blame(envelope, "EXPIRED: its attestation has run out; the source has to sign it again")
             return
         for claim in attested.statement.documents:
-            self._claims.setdefault(claim.doc_id, []).append(SignedClaim(claim, attested, envelope))
+            self._claims.setdefault(claim.doc_id, []).append(SignedClaim(claim, attested, source, envelope))
 
     def _blame(self, envelope: Envelope, reason: str) -> None:
         """Note the reason for every document that the envelope speaks of; nothing else of it is used."""

@@ -93,16 +93,16 @@ class Decider:
         metadata = encode_metadata(document.metadata)
         _require_utf8(document.text)
         found = self._book.find(document, metadata)
-        if isinstance(found, str) and self._publisher is None:
-            return _refused(document, found)
         newest = self._ledger.version_of(document.doc_id)
         chunks = whole(document.text) if document.whole else self._cut(document)
         if not chunks:
             return _refused(document, "no text in it")
-        if isinstance(found, str):
-            claimed = self._by_publisher(document, metadata, newest, chunks)
+        if not isinstance(found, str):
+            claimed = _by_attestation(_of_owner(found, newest), newest)
+        elif self._publisher is not None:
+            claimed = self._by_publisher(self._publisher, document, metadata, newest, chunks)
         else:
-            claimed = self._by_attestation(_of_owner(found, newest), newest)
+            return _refused(document, found)
         if isinstance(claimed, Outcome):
             return "unchanged", claimed
         weight(claimed.claim)
@@ -113,59 +113,41 @@ class Decider:
             document.text, markdown=document.media_type in ("text/markdown", "text/html")
         )
 
-    def _by_attestation(self, found: SignedClaim, newest: VersionRow | None) -> _Claimed | Outcome:
-        claim, source = found.claim, found.attested.source
-        if source is None:
-            raise AuthorityError(Refusal.UNKNOWN_KEY, "the attestation is no source's")
-        if newest is None:
-            return _Claimed(claim, source, found.envelope)
-        _require_owner(newest, source)
-        same = newest.digest == claim.digest and newest.metadata_digest == claim.metadata
-        if same and claim.version == newest.version and newest.standing in _STANDS:
-            return _unchanged(newest)
-        if claim.version <= newest.version:
-            reason = f"version {claim.version} is signed, and the ledger has seen version {newest.version}"
-            raise StaleError(Refusal.ROLLBACK, reason)
-        follows = claim.version == newest.version + 1
-        if follows and claim.previous is not None and claim.previous != newest.digest:
-            reason = f"version {claim.version} says it follows other bytes than version {newest.version} has"
-            raise StaleError(Refusal.FORK, reason)
-        return _Claimed(claim, source, found.envelope)
-
     def _by_publisher(
-        self, document: Document, metadata: bytes, newest: VersionRow | None, chunks: Sequence[Chunk]
+        self,
+        publisher: Publisher,
+        document: Document,
+        metadata: bytes,
+        newest: VersionRow | None,
+        chunks: Sequence[Chunk],
     ) -> _Claimed | Outcome:
-        if self._publisher is None:
-            raise AuthorityError(Refusal.UNKNOWN_KEY, "no source signs in this run")
-        self._publisher.require_scope(self._policy, document.doc_id)
-        source = self._publisher.source
+        publisher.require_scope(self._policy, document.doc_id)
+        source = publisher.source
         if newest is None:
             return _Claimed(claim_of(document, 1, None, metadata), source, None)
         _require_owner(newest, source)
         if newest.digest == document.digest and newest.metadata_digest == Digest.of(metadata):
-            if newest.standing in _STANDS and self._same_cuts(newest, chunks):
+            # What waits for a person keeps waiting, however it would be cut today.
+            if newest.standing == "quarantined" or self._same_cuts(newest, chunks):
                 return _unchanged(newest)
-            # A folder that is taken in every night must not bring back what a person took out. A program
-            # that adds what it deleted means it.
-            if newest.standing not in _STANDS and not document.whole:
-                reason = f"version {newest.version} with these bytes is {newest.standing}; restore that one"
-                raise StaleError(Refusal.NOT_IN_SNAPSHOT, reason)
+            if not document.whole:  # a program that adds what it deleted means it
+                _require_not_taken_out(newest)
         claim = claim_of(document, newest.version + 1, newest.digest, metadata)
         return _Claimed(claim, source, None)
 
     def _same_cuts(self, newest: VersionRow, chunks: Sequence[Chunk]) -> bool:
-        """Whether the stored version is cut like this and has not expired.
+        """Whether the stored version stands, is cut like this, and has not expired.
 
         Compared are the number of cuts and the outer two: other settings change one of them.
         """
-        if newest.chunk_count != len(chunks):
+        if newest.standing != "active" or newest.chunk_count != len(chunks):
             return False
         first = newest.first_chunk
         for chunk, stored in zip(
             (chunks[0], chunks[-1]), self._ledger.passages([first, first + len(chunks) - 1]), strict=True
         ):
             if not isinstance(stored, StoredPassage):
-                # Quarantined, or damaged: neither is mended by writing it again.
+                # Damaged: the audit's business, and not mended by a version on top.
                 return True
             leaf, expires = stored.evidence.leaf, stored.evidence.entry.expires
             if (leaf.start, leaf.end) != (chunk.start, chunk.end):
@@ -196,6 +178,32 @@ class Decider:
         return f"waits for {missing} more signed review{'s' * (missing > 1)}" if missing > 0 else ""
 
 
+def _by_attestation(found: SignedClaim, newest: VersionRow | None) -> _Claimed | Outcome:
+    claim = found.claim
+    if newest is None:
+        return _Claimed(claim, found.source, found.envelope)
+    _require_owner(newest, found.source)
+    if newest.digest == claim.digest and newest.metadata_digest == claim.metadata:
+        _require_not_taken_out(newest)
+        if claim.version == newest.version:
+            return _unchanged(newest)
+    if claim.version <= newest.version:
+        reason = f"version {claim.version} is signed, and the ledger has seen version {newest.version}"
+        raise StaleError(Refusal.ROLLBACK, reason)
+    follows = claim.version == newest.version + 1
+    if follows and claim.previous is not None and claim.previous != newest.digest:
+        reason = f"version {claim.version} says it follows other bytes than version {newest.version} has"
+        raise StaleError(Refusal.FORK, reason)
+    return _Claimed(claim, found.source, found.envelope)
+
+
+def _require_not_taken_out(newest: VersionRow) -> None:
+    """What a person took out does not come back because a folder is taken in every night."""
+    if newest.standing not in _STANDS:
+        reason = f"version {newest.version} with these bytes is {newest.standing}; restore that one"
+        raise StaleError(Refusal.NOT_IN_SNAPSHOT, reason)
+
+
 def _require_utf8(text: str) -> None:
     try:
         text.encode()
@@ -206,9 +214,7 @@ def _require_utf8(text: str) -> None:
 def _of_owner(found: Sequence[SignedClaim], newest: VersionRow | None) -> SignedClaim:
     """The newest claim, of the source that holds the name already where it is among them."""
     owner = newest.source_name if newest is not None else ""
-    own = [
-        entry for entry in found if entry.attested.source is not None and entry.attested.source.name == owner
-    ]
+    own = [entry for entry in found if entry.source.name == owner]
     return (own or found)[0]
 
 

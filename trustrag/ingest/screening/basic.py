@@ -13,7 +13,7 @@ from trustrag.ingest.screening.base import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LANGUAGE_SAMPLE = 4000
+_LANGUAGE_SAMPLE = 2000
 _LANGUAGE_MINIMUM = 200
 
 _LONG_WORD = re.compile(r"\S{2000,}")
@@ -75,7 +75,7 @@ class EncodingScreen:
 
 @dataclass(frozen=True, slots=True)
 class LanguageScreen:
-    """Which language the text is in, by py3langid, from its first 4,000 characters.
+    """Which language the text is in, by py3langid, from its first 2,000 characters.
 
     Without a list of allowed languages it only takes note: a first review cannot know what a source writes.
     Text with fewer than 200 letters is not judged; a guess on a title or a code is noise.

@@ -81,7 +81,6 @@ _JOINING = frozenset(
 )
 _EMBEDDINGS = "\u202a\u202b\u202d\u202e"
 _ISOLATES = "\u2066\u2067\u2068"
-_OVERRIDES = "\u202d\u202e"
 _RIGHT_TO_LEFT = "\u202b\u202e\u2067"
 
 
@@ -217,8 +216,8 @@ def _controls(line: str, start: int) -> Iterator[Finding]:
     reads_right_to_left = _has_right_to_left(line)
     unbalanced = _unbalanced(line)
     for match in _BIDI.finditer(line):
-        if match[0] in _OVERRIDES:
-            reason = "an override of direction: text is shown in another order than it is read"
+        if match[0] == "\u202e" or (match[0] == "\u202d" and reads_right_to_left):
+            reason = f"{_show(match[0])}: text is shown in another order than it is read"
         elif match[0] in _RIGHT_TO_LEFT and not reads_right_to_left:
             reason = f"{_show(match[0])} on a line with no right-to-left letter"
         elif unbalanced and not reads_right_to_left:
