@@ -39,10 +39,9 @@ from trustrag.ledger.model import (
 from trustrag.ledger.schema import migrate, require_current
 from trustrag.ledger.sqlite import Session, connect, translated
 from trustrag.ledger.vectors import VectorFile
-from trustrag.ledger.view import View
+from trustrag.ledger.view import Memory, View
 from trustrag.ledger.writing import Writing
 from trustrag.provenance.canonical import Encodable, Fields, Json, Metadata, encode, parse
-from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Head
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.statement import Context, EmbedderId
@@ -62,7 +61,7 @@ class Ledger:
         self._turn = threading.Lock()  # of writers
         self._pool = threading.Lock()  # of idle connections; never held while the database works
         self._idle: list[Session] = []
-        self._parsed: dict[int, Envelope] = {}
+        self._memory = Memory()
         self._closed = False
         self._writer: Session | None = None
         self._vectors: VectorFile | None = None
@@ -224,7 +223,7 @@ class Ledger:
         A past view computes the whole standing tree of then on its first proof: linear in what stood.
         """
         with self.reading() as (session, vectors):
-            yield View(session, vectors, self._parsed, at)
+            yield View(session, vectors, self._memory, at)
 
     @contextmanager
     def reading(self) -> Iterator[tuple[Session, VectorFile]]:

@@ -6,6 +6,7 @@ reads a few dozen rows at any size.
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from trustrag.errors import LedgerError
 from trustrag.ledger.sqlite import Session
@@ -21,21 +22,22 @@ from trustrag.provenance.merkle import (
     root_at,
 )
 
-_MAX_PARSED = 2048  # envelopes kept; one has 65,535 bytes at most
+Proved: TypeAlias = dict[int, tuple[Digest, LoggedEnvelope]]
+"""Entries by index, each with the root that its proof leads to."""
+
+_MAX_REMEMBERED = 1024  # an envelope has 65,535 bytes at most
 
 
 class Log:
     """The log as one transaction sees it. Nodes that were read or made are remembered for its length."""
 
-    def __init__(self, session: Session, parsed: dict[int, Envelope] | None = None) -> None:
-        """`parsed` may outlive the transaction: what it holds counts only while the row has the same
-        bytes.
-        """
+    def __init__(self, session: Session, memory: Proved | None = None) -> None:
+        """`memory` may outlive the transaction: what it holds counts only for the same digest and root."""
         self._session = session
-        self._parsed = {} if parsed is None else parsed
+        self._memory = {} if memory is None else memory
         self._size = session.log_size()
         self._closed_by: dict[int, bytes] = {}
-        self._logged: dict[tuple[int, int], LoggedEnvelope] = {}
+        self._roots: dict[int, Digest] = {}
 
     @property
     def size(self) -> int:
@@ -62,24 +64,26 @@ class Log:
 
     def envelope(self, index: int) -> Envelope:
         """Raises MalformedError or LedgerError when the row holds no envelope."""
-        data = self._session.entry_envelope(index)
-        known = self._parsed.get(index)
-        if known is None or known.encode() != data:
-            if len(self._parsed) >= _MAX_PARSED:
-                self._parsed.clear()
-            known = self._parsed[index] = Envelope.parse(data)
-        return known
+        return Envelope.parse(self._session.entry_envelope(index))
 
     def logged(self, index: int, size: int) -> LoggedEnvelope:
         """An entry with its proof of inclusion in the first `size` entries."""
-        self._require(size)
         if not 0 <= index < size:
             raise LedgerError(f"log entry {index} is not among the first {size}")
-        known = self._logged.get((index, size))
-        if known is None:
+        if size not in self._roots:
+            self._roots[size] = self.root(size)
+        root = self._roots[size]
+        known = self._memory.get(index)
+        if known is not None and known[1].envelope.digest.value != self._session.entry_digest(index):
+            known = None
+        if known is None or known[0] != root:
+            envelope = known[1].envelope if known else self.envelope(index)
             proof = tuple(inclusion_path(index, size, self._node))
-            known = self._logged[index, size] = LoggedEnvelope(self.envelope(index), index, proof)
-        return known
+            known = root, LoggedEnvelope(envelope, index, proof)
+            if len(self._memory) >= _MAX_REMEMBERED:
+                self._memory.clear()
+            self._memory[index] = known
+        return known[1]
 
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """Proves that the first `new_size` entries extend the first `old_size`; empty when there is

@@ -63,33 +63,23 @@ def _first_tables(db: Database) -> None:
         db.execute(statement)
 
 
+_KNOWN = frozenset({"0001_first_tables"})
+
+
 def migrate(db: Database) -> None:
-    """Bring an empty or older database up to date. Only a writer may call this. Raises as
-    `require_current`.
-    """
-    require_known(db)
-    MIGRATIONS.apply(db)
+    """Bring an empty or older database up to date. Only a writer may call this. Raises as `require_current`."""
+    if _applied(db.conn) != _KNOWN:
+        MIGRATIONS.apply(db)
     require_current(db)
-
-
-def require_known(db: Database) -> None:
-    """Raises ConfigError when a newer trustrag has changed these tables."""
-    known = {migration.name for migration in MIGRATIONS._migrations}
-    newer = sorted(migration.name for migration in MIGRATIONS.applied(db) if migration.name not in known)
-    if newer:
-        raise ConfigError(
-            f"the ledger was written by a newer trustrag (it knows {newer[0]}): upgrade this one"
-        )
 
 
 def require_current(db: Database) -> None:
     """The database has our tables and indexes to the letter, and nothing more.
 
     A trigger or a view that someone added would run inside our own transactions: LedgerError. A database that
-    waits for a migration: ConfigError.
+    waits for a migration, or has seen one that we do not know: ConfigError.
     """
-    require_known(db)
-    if MIGRATIONS.pending(db):
+    if _applied(db.conn) != _KNOWN:
         raise ConfigError(
             "the ledger was written by an older trustrag: open it once for writing to bring it up to date"
         )
@@ -97,6 +87,24 @@ def require_current(db: Database) -> None:
     for name in sorted(found ^ expected):
         problem = "is not one of ours" if name in found else "is missing"
         raise LedgerError(f"ledger.db has been changed by hand: {name[0]} {name[1]} {problem}")
+
+
+def _applied(connection: sqlite3.Connection) -> frozenset[str]:
+    """The migrations that this database has seen; read by hand, since the library trusts its own table."""
+    record = next((sql for _, name, sql in _objects(connection) if name == MIGRATIONS.migrations_table), None)
+    if record is None:
+        return frozenset()
+    if record not in {sql for _, _, sql in _expected()}:
+        raise LedgerError("ledger.db has been changed by hand: it has lost the record of its migrations")
+    rows = connection.execute(
+        f"SELECT name FROM {MIGRATIONS.migrations_table} WHERE migration_set = ?", (MIGRATIONS.name,)
+    )
+    applied = frozenset(str(row[0]) for row in rows)
+    if newer := applied - _KNOWN:
+        raise ConfigError(
+            f"the ledger was written by a newer trustrag (it knows {min(newer)!r}): upgrade this one"
+        )
+    return applied
 
 
 def _objects(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:

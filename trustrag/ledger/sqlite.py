@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
@@ -42,6 +43,8 @@ Term = tuple[str, str]  # a metadata field and what stands for its value
 
 _BUSY_SECONDS = 10.0
 _MAX_VALUE_BYTES = 64 << 20  # the longest text or blob we read: a hostile row must not fill the memory
+# What SQLite raises; on a damaged file also about a message of its own that it cannot decode.
+_FAILURES = (sqlite3.Error, OverflowError, UnicodeDecodeError)
 _NOW = "since IS NOT NULL AND until IS NULL"
 _THEN = "since <= ? AND (until IS NULL OR until > ?)"
 
@@ -77,8 +80,12 @@ def translated(what: str) -> Iterator[None]:
     """Turns whatever SQLite raises into BackendError."""
     try:
         yield
-    except (sqlite3.Error, OverflowError) as error:
-        raise BackendError(f"{what} cannot be used: {error}") from error
+    except _FAILURES as error:
+        raise _failed(what, error) from error
+
+
+def _failed(what: str, error: Exception) -> BackendError:
+    return BackendError(f"{what} cannot be used: {error}")
 
 
 class Session:
@@ -152,6 +159,9 @@ class Session:
     def entry_envelope(self, index: int) -> bytes:
         return self._blob("SELECT envelope FROM entry WHERE idx = ?", index, f"log entry {index}")
 
+    def entry_digest(self, index: int) -> bytes:
+        return self._blob("SELECT digest FROM entry WHERE idx = ?", index, f"log entry {index}")
+
     def entry_index(self, digest: Digest) -> int | None:
         row = self._row("SELECT idx FROM entry WHERE digest = ?", digest.value)
         return None if row is None else as_integer(row[0], "entry.idx")
@@ -221,24 +231,41 @@ class Session:
         """Every version, in the order of its chunks."""
         return map(version_row, self._iterate(f"SELECT {VERSION} FROM version ORDER BY first_chunk, id"))
 
-    def versions_of_source(
-        self, source: str, standings: Sequence[str], *, ruled: bool = False
-    ) -> list[VersionRow]:
-        """A source's versions in these standings, oldest first; `ruled`: those put there by a ruling on
-        the source.
-        """
-        condition = (
-            " AND ruled IN (SELECT snapshot FROM ruling WHERE ruling.source = version.source)"
-            if ruled
-            else ""
-        )
+    def versions_of_source(self, source: str, standings: Sequence[str]) -> list[VersionRow]:
+        """A source's versions in these standings."""
         rows = self._rows(
-            f"SELECT {VERSION} FROM version WHERE standing IN ({_marks(standings)}) AND source = ?"
-            f"{condition} ORDER BY doc_id, version",
+            f"SELECT {VERSION} FROM version WHERE standing IN ({_marks(standings)}) AND source = ?",
             *standings,
             source,
         )
         return [version_row(row) for row in rows]
+
+    def struck_with_source(self, source: str) -> list[VersionRow]:
+        """The versions that rulings on the source took away, without those that something newer of the same
+        document replaces: a version that stands, or another of these.
+        """
+        struck = (
+            " AND {0}.standing IN ('quarantined', 'withdrawn') AND {0}.ruled IN"
+            " (SELECT snapshot FROM ruling WHERE ruling.source = {0}.source)"
+        )
+        rows = self._rows(
+            f"SELECT {VERSION} FROM version WHERE source = ?{struck.format('version')} AND NOT EXISTS"
+            " (SELECT 1 FROM version newer WHERE newer.doc_id = version.doc_id"
+            " AND newer.version > version.version AND (newer.standing = 'active'"
+            f" OR newer.source = version.source{struck.format('newer')}))",
+            source,
+        )
+        return [version_row(row) for row in rows]
+
+    def active_rows(self, doc_id: str) -> list[int]:
+        """The version rows of a document that are called active: one, or none."""
+        rows = self._rows("SELECT id FROM version WHERE doc_id = ? AND standing = 'active'", doc_id)
+        return [as_integer(row[0], "version.id") for row in rows]
+
+    def newest_version(self, doc_id: str) -> int:
+        """The highest version number that the ledger has of a document; 0 when it has none."""
+        row = self._row("SELECT max(version) FROM version WHERE doc_id = ?", doc_id)
+        return 0 if row is None or row[0] is None else as_integer(row[0], "version.version")
 
     def add_version(self, item: VersionRow) -> int:
         """Adds the row (whatever its `row` says) and returns its id."""
@@ -407,25 +434,27 @@ class Session:
             [(version_row, name, value) for name, value in terms],
         )
 
-    def spans(self, terms: Sequence[Term], sources: Sequence[str] | None, at: int | None = None) -> Ids:
-        """int64[n, 2] of (first chunk, count) of the versions that stand (or stood in snapshot `at`), have
-        all the terms, and are of one of the sources.
+    def standing_spans(self, sources: Sequence[str] | None, at: int | None = None) -> Ids:
+        """int64[n, 3] of (version row, first chunk, count) by version row: what stands, or stood in snapshot
+        `at`, from one of the sources.
         """
-        conditions, values = ["v.standing = 'active'"], list[Value]()
+        condition, values = "standing = 'active'", list[Value]()
         if at is not None:
-            conditions = [f"v.id IN (SELECT s.version FROM standing s WHERE {_THEN})"]
+            condition = f"id IN (SELECT version FROM standing WHERE {_THEN})"
             values += (at, at)
         if sources is not None:
-            conditions.append(f"v.source IN ({_marks(sources)})")
+            condition += f" AND source IN ({_marks(sources)})"
             values += sources
-        for name, value in terms:
-            conditions.append(
-                "v.id IN (SELECT t.version FROM version_term t WHERE t.term ="
-                " (SELECT id FROM term WHERE name = ? AND value = ?))"
-            )
-            values += (name, value)
-        sql = f"SELECT v.first_chunk, v.chunk_count FROM version v WHERE {' AND '.join(conditions)}"
-        return np.array(self._rows(sql, *values), dtype=np.int64).reshape(-1, 2)
+        sql = f"SELECT id, first_chunk, chunk_count FROM version WHERE {condition} ORDER BY id"
+        return self._integers(sql, *values).reshape(-1, 3)
+
+    def versions_with(self, term: Term) -> Ids:
+        """int64[n]: the version rows, in order, whose metadata has this term."""
+        return self._integers(
+            "SELECT version FROM version_term WHERE term = (SELECT id FROM term WHERE name = ? AND value = ?)"
+            " ORDER BY version",
+            *term,
+        )
 
     def terms_of(self, version_row: int) -> set[Term]:
         rows = self._rows(
@@ -435,26 +464,43 @@ class Session:
 
     # -- running statements
 
+    # Each translates errors by hand: a `with` for every row would cost as much as the row.
+
     def _run(self, sql: str, *values: Value) -> sqlite3.Cursor:
-        with translated("ledger.db"):
+        try:
             return self._connection.execute(sql, values)
+        except _FAILURES as error:
+            raise _failed("ledger.db", error) from error
 
     def _many(self, sql: str, rows: Sequence[tuple[Value, ...]]) -> None:
-        with translated("ledger.db"):
+        try:
             self._connection.executemany(sql, rows)
+        except _FAILURES as error:
+            raise _failed("ledger.db", error) from error
 
     def _rows(self, sql: str, *values: Value) -> list[Row]:
-        with translated("ledger.db"):
+        try:
             return self._connection.execute(sql, values).fetchall()
+        except _FAILURES as error:
+            raise _failed("ledger.db", error) from error
 
     def _row(self, sql: str, *values: Value) -> Row | None:
-        with translated("ledger.db"):
+        try:
             row: Row | None = self._connection.execute(sql, values).fetchone()
             return row
+        except _FAILURES as error:
+            raise _failed("ledger.db", error) from error
 
     def _iterate(self, sql: str, *values: Value) -> Iterator[Row]:
         with translated("ledger.db"):
             yield from self._connection.execute(sql, values)
+
+    def _integers(self, sql: str, *values: Value) -> Ids:
+        """All values of all rows, one after the other."""
+        try:
+            return np.fromiter(chain.from_iterable(self._rows(sql, *values)), dtype=np.int64)
+        except (TypeError, ValueError, OverflowError):
+            raise LedgerError("ledger.db holds something else where only integers belong") from None
 
     def _blob(self, sql: str, key: int, what: str) -> bytes:
         row = self._row(sql, key)

@@ -63,7 +63,8 @@ class StandingTree:
 
     def __init__(self, session: Session, as_of: int | None = None) -> None:
         self._session = session
-        self._past = None if as_of is None else _Past(session.standing_at(as_of))
+        self._as_of = as_of
+        self._computed: _Past | None = None
         self._nodes: dict[int, bytes] = {}
 
     def root(self) -> Digest:
@@ -72,7 +73,8 @@ class StandingTree:
     def proof(self, doc_id: str) -> tuple[StandingRow, StandingProof] | None:
         """What stands of this document, and its place in the tree; None when nothing does."""
         bucket = bucket_of(doc_id)
-        rows = self._session.bucket(bucket) if self._past is None else self._past.buckets.get(bucket, [])
+        past = self._past()
+        rows = self._session.bucket(bucket) if past is None else past.buckets.get(bucket, [])
         for position, row in enumerate(rows):
             if row.doc_id == doc_id:
                 path = inclusion_proof([leaf_hash(other.entry) for other in rows], position)
@@ -82,12 +84,18 @@ class StandingTree:
         return None
 
     def _top(self, numbers: list[int]) -> tuple[bytes, ...]:
-        if self._past is not None:
-            return tuple(self._past.nodes.get(number) or empty_node(number) for number in numbers)
+        past = self._past()
+        if past is not None:
+            return tuple(past.nodes.get(number) or empty_node(number) for number in numbers)
         missing = [number for number in numbers if number not in self._nodes]
         if missing:
             self._nodes.update(stored_nodes(self._session, missing))
         return tuple(self._nodes[number] for number in numbers)
+
+    def _past(self) -> "_Past | None":
+        if self._as_of is not None and self._computed is None:
+            self._computed = _Past(self._session.standing_at(self._as_of))
+        return self._computed
 
 
 class _Past:

@@ -1,12 +1,13 @@
 """What readers see: the ledger at one commit, and passages with all that proves them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
-from trustrag.ledger.log import Log, node_of
+from trustrag.ledger.log import Log, Proved, node_of
 from trustrag.ledger.model import (
     Changes,
     Ids,
@@ -22,10 +23,21 @@ from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import StandingTree
 from trustrag.ledger.vectors import VectorFile
 from trustrag.provenance.canonical import Metadata
-from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head
 from trustrag.provenance.merkle import inclusion_path
 from trustrag.provenance.standing import ChunkLeaf, StandingEntry, StandingProof
+
+_MAX_SPANS = 16
+_MAX_ENTRIES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What may be kept from one view to the next: hints, and facts about bytes named by their digest."""
+
+    proved: Proved = field(default_factory=dict)
+    entries: dict[bytes, StandingEntry] = field(default_factory=dict)
+    spans: dict[tuple[int, tuple[str, ...] | None], Ids] = field(default_factory=dict)
 
 
 class View:
@@ -35,14 +47,13 @@ class View:
     change.
     """
 
-    def __init__(
-        self, session: Session, vectors: VectorFile, parsed: dict[int, Envelope], at: int | None = None
-    ) -> None:
+    def __init__(self, session: Session, vectors: VectorFile, memory: Memory, at: int | None = None) -> None:
         self._session = session
         self._vectors = vectors
         self._at = at
+        self._memory = memory
         self._snapshot = session.snapshot(at)
-        self._log = Log(session, parsed)
+        self._log = Log(session, memory.proved)
         self._tree = StandingTree(session, at)
         self._versions: dict[int, VersionRow | None] = {}
         self._proofs: dict[str, tuple[int, StandingEntry, StandingProof] | None] = {}
@@ -97,14 +108,13 @@ class View:
         """What stands now and did not in snapshot `since`, and the reverse; 0 is before the first
         snapshot.
         """
+        version = self._snapshot.version if self._snapshot else 0
+        if since <= 0:
+            return Changes(self.select(), np.empty(0, dtype=np.int64), version)
         touched = self._session.touched_since(since)
         added = [(first, count) for first, count, old, new in touched if new and not old]
         removed = [(first, count) for first, count, old, new in touched if old and not new]
-        return Changes(
-            self._expand(np.array(added, dtype=np.int64)),
-            self._expand(np.array(removed, dtype=np.int64)),
-            self._snapshot.version if self._snapshot else 0,
-        )
+        return Changes(_spans(added, self.chunk_total()), _spans(removed, self.chunk_total()), version)
 
     def select(
         self, where: Mapping[str, Metadata] | None = None, sources: Collection[str] | None = None
@@ -115,10 +125,19 @@ class View:
         A hint like the index itself: the rows it goes by are not signed. Check with `matches` what was
         proved. Raises MalformedError when a value of `where` cannot be in metadata.
         """
-        terms = [(name, term(value)) for name, value in (where or {}).items()]
-        return self._expand(
-            self._session.spans(terms, None if sources is None else sorted(sources), self._at)
-        )
+        spans = self._standing_spans(None if sources is None else tuple(sorted(sources)))
+        for name, value in (where or {}).items():
+            having = self._session.versions_with((name, term(value)))
+            spans = spans[np.isin(spans[:, 0], having, assume_unique=True)]
+        return _expand(spans[:, 1:], self.chunk_total())
+
+    def _standing_spans(self, sources: tuple[str, ...] | None) -> Ids:
+        key = (self._snapshot.version if self._snapshot else 0, sources)
+        if key not in self._memory.spans:
+            if len(self._memory.spans) >= _MAX_SPANS:
+                self._memory.spans.clear()
+            self._memory.spans[key] = self._session.standing_spans(sources, self._at)
+        return self._memory.spans[key]
 
     def vectors(self, ids: Ids) -> Vectors:
         """The vectors of these chunks as float32[n, dimension]. Raises LedgerError for an id that was
@@ -129,20 +148,6 @@ class View:
     def chunk_total(self) -> int:
         """How many chunks were ever taken in; their ids are below it."""
         return self._session.vector_rows()
-
-    def _expand(self, spans: Ids) -> Ids:
-        """int64[n, 2] of (first, count) to the ids in order; refuses what could not be, such as 2^50
-        chunks.
-        """
-        if not len(spans):
-            return np.empty(0, dtype=np.int64)
-        first, count = spans[:, 0], spans[:, 1]
-        total = self.chunk_total()
-        if int(count.min()) < 1 or int(count.sum()) > total or int((first + count).max()) > total:
-            raise LedgerError("version rows in ledger.db name chunks that were never taken in")
-        before = np.cumsum(count) - count
-        ids = np.arange(int(count.sum()), dtype=np.int64) + np.repeat(first - before, count)
-        return np.unique(ids)
 
     # -- passages
 
@@ -211,8 +216,17 @@ class View:
     def _proof(self, doc_id: str) -> tuple[int, StandingEntry, StandingProof] | None:
         if doc_id not in self._proofs:
             found = self._tree.proof(doc_id)
-            self._proofs[doc_id] = found and (found[0].version, StandingEntry.parse(found[0].entry), found[1])
+            self._proofs[doc_id] = found and (found[0].version, self._entry(found[0].entry), found[1])
         return self._proofs[doc_id]
+
+    def _entry(self, data: bytes) -> StandingEntry:
+        entries = self._memory.entries
+        entry = entries.get(data)
+        if entry is None:
+            if len(entries) >= _MAX_ENTRIES:
+                entries.clear()
+            entry = entries[data] = StandingEntry.parse(data)
+        return entry
 
     def _chunk_path(self, version: VersionRow, index: int) -> tuple[bytes, ...]:
         if not 0 <= index < version.chunk_count:
@@ -225,3 +239,23 @@ class View:
             return node_of(self._session.chunk_nodes(last), level, f"chunk {last}")
 
         return tuple(inclusion_path(index, version.chunk_count, node))
+
+
+def _spans(spans: list[tuple[int, int]], total: int) -> Ids:
+    return _expand(np.array(spans, dtype=np.int64).reshape(-1, 2), total)
+
+
+def _expand(spans: Ids, total: int) -> Ids:
+    """int64[n, 2] of (first, count) to the ids in order; refuses what lies outside the `total` chunks."""
+    if not len(spans):
+        return np.empty(0, dtype=np.int64)
+    first, count = spans[:, 0], spans[:, 1]
+    if int(first.min()) < 0 or int(count.min()) < 1 or int(count.max()) > total or int(first.max()) > total:
+        raise LedgerError("version rows in ledger.db name chunks that were never taken in")
+    ids = np.empty(0, dtype=np.int64)
+    if int(count.sum()) <= total and int((first + count).max()) <= total:
+        before = np.cumsum(count) - count
+        ids = np.unique(np.arange(int(count.sum()), dtype=np.int64) + np.repeat(first - before, count))
+    if len(ids) != int(count.sum()):
+        raise LedgerError("version rows in ledger.db share chunks, or name some that were never taken in")
+    return ids

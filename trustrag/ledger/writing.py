@@ -80,10 +80,10 @@ class Writing:
 
     def _require_newer(self, item: Prepared) -> None:
         claim = item.admission.claim
-        newest = next(reversed(self._session.versions(claim.doc_id)), None)
-        if newest is not None and newest.version >= claim.version:
+        newest = self._session.newest_version(claim.doc_id)
+        if newest >= claim.version:
             raise ConflictError(
-                f"{claim.doc_id}: version {claim.version} comes after version {newest.version} was taken in"
+                f"{claim.doc_id}: version {claim.version} comes after version {newest} was taken in"
             )
 
     def _enter_version(self, item: Prepared, first_chunk: int) -> int:
@@ -159,19 +159,7 @@ class Writing:
 
     def _restore(self, ruling: Ruling, version: VersionRow, standing: StandingChange, desk: Desk) -> None:
         stay = self._last_stay(version)
-        entry = StandingEntry.parse(stay.entry)
-        if ruling.reviews:
-            desk.require_reviews(ruling.reviews, self._ingest_payload(entry), version.doc_id)
-            known = {digest for digest, _ in entry.reviews}
-            more = tuple(
-                (item.digest, self._log.append(item)) for item in ruling.reviews if item.digest not in known
-            )
-            entry = replace(entry, reviews=entry.reviews + more)
-        if not entry.reviews:
-            raise LedgerError(
-                f"{version.doc_id}: nobody approved version {version.version}, so it cannot stand"
-            )
-        encoded = entry.encode()
+        encoded = self._approved(stay, ruling, version, desk)
         self._replace(version.doc_id, standing, encoded)
         if stay.since is None:
             self._session.start_standing(stay.id, self._version, encoded)
@@ -180,6 +168,20 @@ class Writing:
                 version.row, bucket_of(version.doc_id), version.doc_id, self._version, encoded
             )
         self._session.set_standing([version.row], "active", ruled=self._version)
+
+    def _approved(self, stay: StandingRow, ruling: Ruling, version: VersionRow, desk: Desk) -> bytes:
+        """The entry to let stand again, with the approvals that came with the ruling."""
+        if stay.since is not None and not ruling.reviews:
+            return stay.entry  # it stood before, and what it says of itself has not changed
+        entry = StandingEntry.parse(stay.entry)
+        desk.require_reviews(ruling.reviews, self._ingest_payload(entry), version.doc_id)
+        known = {digest for digest, _ in entry.reviews}
+        more = [(item.digest, self._log.append(item)) for item in ruling.reviews if item.digest not in known]
+        if not (known or more):
+            raise LedgerError(
+                f"{version.doc_id}: nobody approved version {version.version}, so it cannot stand"
+            )
+        return replace(entry, reviews=(*entry.reviews, *more)).encode()
 
     def _last_stay(self, version: VersionRow) -> StandingRow:
         stays = self._session.standing_of(version.row)
@@ -196,13 +198,13 @@ class Writing:
         return Digest.of(envelope.payload)
 
     def _versions_under(self, ruling: Ruling) -> list[VersionRow]:
-        standings = _RULED_OVER[ruling.action]
+        restoring = ruling.action == "restore"
         if ruling.source is not None:
-            found = self._session.versions_of_source(
-                ruling.source, standings, ruled=ruling.action == "restore"
+            found = (
+                [row for row in self._session.struck_with_source(ruling.source) if self._was_approved(row)]
+                if restoring
+                else self._session.versions_of_source(ruling.source, _RULED_OVER[ruling.action])
             )
-            if ruling.action == "restore":
-                found = self._restorable(found)
         else:
             versions = self._session.versions(ruling.doc_id or "")
             if ruling.version is not None:
@@ -210,27 +212,16 @@ class Writing:
                     row for row in versions if row.version == ruling.version and row.standing != "active"
                 ]
             else:
-                found = [row for row in versions if row.standing in standings]
-                found = found[-1:] if ruling.action == "restore" else found
+                found = [row for row in versions if row.standing in _RULED_OVER[ruling.action]]
+                found = found[-1:] if restoring else found
         if not found:
             what = f"source {ruling.source}" if ruling.source is not None else f"document {ruling.doc_id}"
             raise NotFoundError(f"{what} has nothing to {ruling.action}")
         return found
 
-    def _restorable(self, versions: Iterable[VersionRow]) -> list[VersionRow]:
-        """The newest of each document, if it was approved and nothing newer stands; the others stay as
-        they are.
-        """
-        newest = {version.doc_id: version for version in versions}
-        return [
-            version
-            for version in newest.values()
-            if StandingEntry.parse(self._last_stay(version).entry).reviews
-            and not any(
-                other.standing == "active" and other.version > version.version
-                for other in self._session.versions(version.doc_id)
-            )
-        ]
+    def _was_approved(self, version: VersionRow) -> bool:
+        stay = self._last_stay(version)
+        return stay.since is not None or bool(StandingEntry.parse(stay.entry).reviews)
 
     # -- what stands
 
@@ -243,7 +234,7 @@ class Writing:
 
     def _replace(self, doc_id: str, standing: StandingChange, entry: bytes) -> None:
         """Lets `entry` stand; the version that did is superseded from this snapshot on."""
-        rows = [row.row for row in self._session.versions(doc_id) if row.standing == "active"]
+        rows = self._session.active_rows(doc_id)
         self._session.end_standing(rows, self._version)
         self._session.set_standing(rows, "superseded")
         standing.put(doc_id, entry)
