@@ -386,6 +386,11 @@ def test_a_derivation_has_caps(operations: int, memory: int) -> None:
         Derivation(CHEAP.salt, operations, memory)
 
 
+@pytest.mark.parametrize(("operations", "memory"), [(1, 8192), (16, 1 << 30)])
+def test_a_derivation_may_reach_its_caps(operations: int, memory: int) -> None:
+    assert Derivation(CHEAP.salt, operations, memory).memory == memory
+
+
 @pytest.mark.parametrize("length", [0, 15, 17])
 def test_a_salt_has_16_bytes(length: int) -> None:
     with pytest.raises(MalformedError, match="16 bytes"):
