@@ -26,7 +26,9 @@ MIN_COVERAGE = 0.5
 """The share of the question's weight (inverse document frequency of its content words) that a
 sentence and its passage must hold together before the sentence counts as an answer."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\n{2,}|\n(?=[-*#|])")
+_SENTENCE_END = re.compile(
+    r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])|\n{2,}|\n(?=[-*#|])"
+)
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 _ABBREVIATION = re.compile(
