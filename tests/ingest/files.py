@@ -4,6 +4,7 @@ import io
 import zipfile
 
 import docx
+import pypdf
 
 
 def pdf(*pages: str, title: str = "") -> bytes:
@@ -35,6 +36,15 @@ def pdf(*pages: str, title: str = "") -> bytes:
         start,
     )
     return bytes(out)
+
+
+def locked(data: bytes) -> bytes:
+    """The same PDF under a password."""
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(data))
+    writer.encrypt("secret", algorithm="RC4-40")
+    stream = io.BytesIO()
+    writer.write(stream)
+    return stream.getvalue()
 
 
 def word(title: str = "Staff handbook") -> bytes:

@@ -57,7 +57,7 @@ def test_its_own_attestations_continue_the_count() -> None:
         signer=ACME,
         context=CONTEXT,
         now=NOW,
-        earlier=[*first, *second],
+        earlier=[*second, *first],
     )
     assert [(claim.doc_id, claim.version) for claim in claims(third)] == [("b", 3)]
     report, fourth = attest(

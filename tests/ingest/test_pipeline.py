@@ -1,3 +1,6 @@
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -158,7 +161,7 @@ def test_changed_metadata_are_a_new_version_and_the_same_cut_is_not(
 def test_another_chunker_is_a_new_version(ledger: Ledger) -> None:
     given = [document("a", "Some sentence here. " * 100)]
     pipeline(ledger).ingest(given, source=ACME)
-    for chunker in (Chunker(300, 50), Chunker(690, 100)):
+    for chunker in (Chunker(300, 50), Chunker(690, 100), Chunker(690, 90)):
         report = pipeline(ledger, chunker=chunker).ingest(given, source=ACME)
         assert names(report.admitted) == ["a"]
         assert names(pipeline(ledger, chunker=chunker).ingest(given, source=ACME).unchanged) == ["a"]
@@ -170,6 +173,15 @@ def test_what_has_expired_is_signed_again(ledger: Ledger) -> None:
     assert names(pipeline(ledger, now=NOW + 50).ingest(given, source=ACME).unchanged) == ["a"]
     report = pipeline(ledger, now=NOW + 100).ingest(given, source=ACME, expires=NOW + DAY)
     assert [outcome.version for outcome in report.admitted] == [2]
+
+
+def test_a_damaged_row_is_not_papered_over(ledger: Ledger) -> None:
+    given = [document("a", "Some sentence here. " * 100)]
+    pipeline(ledger).ingest(given, source=ACME)
+    with sqlite3.connect(ledger.folder / "ledger.db") as database:
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute("DELETE FROM chunk WHERE id = 0")
+    assert names(pipeline(ledger).ingest(given, source=ACME).unchanged) == ["a"]
 
 
 def test_batches_share_their_statements(ledger: Ledger) -> None:
@@ -249,6 +261,15 @@ def test_a_new_attested_version_supersedes_and_the_old_one_cannot_come_back(ledg
     assert [passage.text for passage in standing(ledger)] == ["New."]
 
 
+def test_a_source_may_sign_the_same_bytes_again(ledger: Ledger) -> None:
+    given = document("a", "Text.")
+    pipeline(ledger).ingest([given], attestations=signed(given, expires=NOW + 100))
+    renewed = signed(given, version=2, expires=NOW + DAY)
+    report = pipeline(ledger, now=NOW + 100).ingest([given], attestations=renewed)
+    assert [outcome.version for outcome in report.admitted] == [2]
+    assert len(standing(ledger, now=NOW + 200)) == 1
+
+
 def test_a_version_that_follows_other_bytes_is_a_fork(ledger: Ledger) -> None:
     pipeline(ledger).ingest([document("a", "Ours.")], attestations=signed(document("a", "Ours.")))
     other = signed(document("a", "Theirs."))
@@ -310,7 +331,12 @@ def test_a_document_that_is_not_rightly_signed_is_refused(
 
 def test_the_good_ones_of_the_same_run_go_in(ledger: Ledger) -> None:
     good, bad = document("good", "x"), document("bad", "x")
-    envelopes = [*signed(good), *[bent(envelope) for envelope in signed(bad)], *as_another_kind()]
+    envelopes = [
+        *signed(good),
+        *[bent(envelope) for envelope in signed(bad)],
+        *as_another_kind(),
+        sign(b"{}", ACME),
+    ]
     report = pipeline(ledger).ingest([bad, good, ReadProblem("c.pdf", "damaged")], attestations=envelopes)
     assert names(report.admitted) == ["good"]
     reasons = {outcome.doc_id.split()[0]: outcome.reason for outcome in report.refused}
@@ -505,6 +531,22 @@ def test_a_warning_is_told_and_admits(ledger: Ledger) -> None:
 
 
 # -- what has to fit together
+
+
+def test_importing_the_way_in_loads_no_heavy_library() -> None:
+    heavy = (
+        "langchain_text_splitters",
+        "py3langid",
+        "trafilatura",
+        "lxml",
+        "pypdf",
+        "docx",
+        "torch",
+        "faiss",
+    )
+    code = f"import sys, trustrag.ingest.pipeline, trustrag.ingest.readers; print({{*{heavy}}} & {{*sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
 
 
 def test_signers_that_the_policy_does_not_name_are_refused_at_once(ledger: Ledger) -> None:

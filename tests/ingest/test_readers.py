@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ingest.files import pdf, word, word_bomb, word_with_entities
+from tests.ingest.files import locked, pdf, word, word_bomb, word_with_entities
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.readers import read
 from trustrag.provenance.canonical import Digest, encode_metadata
@@ -227,6 +227,8 @@ def test_the_licence_is_what_the_source_declares(tmp_path: Path) -> None:
             b",".join([b"h" * 1000] * 900) + b"\n" + (b",".join([b"1"] * 900) + b"\n") * 50,
             "more than",
         ),
+        ("pages.pdf", pdf(*["x"] * 5001), "5001 pages; the limit is 5000"),
+        ("password.pdf", locked(pdf("Thirty days of leave.")), "encrypted with a password"),
         ("unknown.xyz", b"x", "no reader for .xyz files"),
     ],
 )
@@ -242,6 +244,18 @@ def test_a_malformed_file_is_one_clear_line(tmp_path: Path, name: str, data: byt
     assert len(bad.reason) <= 300
     assert says in bad.reason
     assert isinstance(good, Document)
+
+
+def test_more_text_than_a_document_holds_is_one_line(tmp_path: Path) -> None:
+    assert "16,000,001 characters of text; the limit is 16,000,000" in problem(
+        tmp_path / "a.md", b"x" * 16_000_001
+    )
+    line = b'{"text": "%b"}' % (b"x" * 5_000_000)
+    (tmp_path / "a.jsonl").write_bytes(line)
+    (found,) = read([tmp_path / "a.jsonl"])
+    assert isinstance(found, ReadProblem)
+    assert found.path == "a.jsonl#1"
+    assert "a line of 5,000,012 bytes" in found.reason
 
 
 def test_what_is_no_plain_file_is_not_opened(tmp_path: Path) -> None:

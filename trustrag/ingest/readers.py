@@ -11,7 +11,7 @@ import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.formats import Unreadable, extract
@@ -114,6 +114,7 @@ def _checked(path: Path, folder: Path, root: Path, *, link: bool) -> _File | Rea
             return ReadProblem(_printable(name), "a link out of the folder; not followed")
         if target.is_dir():
             return ReadProblem(_printable(name), "a link to a folder; not followed", skipped=True)
+        path = target
     return _named(path, name, asked=False)
 
 
@@ -129,14 +130,13 @@ def _read_file(
     file: _File, prefix: str, licence: str | None, max_bytes: int
 ) -> Iterator[Document | ReadProblem]:
     doc_id = prefix + file.name
-    media_type = MEDIA_TYPES.get(file.path.suffix.lower())
+    suffix = PurePosixPath(file.name).suffix
+    media_type = MEDIA_TYPES.get(suffix.lower())
     if media_type is None:
-        yield ReadProblem(
-            _printable(doc_id), f"no reader for {_printable(file.path.suffix)} files", not file.asked
-        )
+        yield ReadProblem(_printable(doc_id), f"no reader for {_printable(suffix)} files", not file.asked)
         return
     try:
-        data = _load(file.path, max_bytes)
+        data = _load(file.path, max_bytes, follow=file.asked)
         if media_type == _JSONL:
             yield from read_lines(data, doc_id, file.name, licence)
             return
@@ -144,17 +144,18 @@ def _read_file(
     except (Unreadable, OSError) as error:
         yield ReadProblem(_printable(doc_id), str(error) if isinstance(error, Unreadable) else _system(error))
         return
-    title = found.title or file.path.stem
+    title = found.title or PurePosixPath(file.name).stem
     metadata = {"path": file.name, "title": unicodedata.normalize("NFC", title)}
     yield Document(doc_id, data, media_type, found.text, metadata["title"], metadata, licence)
 
 
-def _load(path: Path, max_bytes: int) -> bytes:
+def _load(path: Path, max_bytes: int, *, follow: bool) -> bytes:
     """All bytes of a plain file. Nothing else is opened to be read: a pipe would wait, a device never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise Unreadable("not a plain file")
-    # The file may have been swapped since it was looked at, so what was opened is looked at again.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    # The file may have been swapped since it was looked at: what was opened is looked at again, and a link
+    # that has taken the place of a file is not followed.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Unreadable("not a plain file")
