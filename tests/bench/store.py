@@ -26,7 +26,9 @@ DIMENSION = 384
 IDENTITY = EmbedderId("random", DIMENSION, Digest.of(b"random unit vectors"))
 CHUNKS = 10  # of a document
 BATCH = 32  # documents under one signature
-_TEXT = "The retention of audit records under section {0} is {1} days, unless the regulator asks for more. " * 6
+_TEXT = (
+    "The retention of audit records under section {0} is {1} days, unless the regulator asks for more. " * 6
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def policy(sources: int) -> Policy:
         review=Role((), 0),
         seal=role("seal"),
         sources=tuple(
-            Source(f"s{n}", None, (PolicyKey(key(f"s{n}").public_key),), ("main/docs",), 500) for n in range(sources)
+            Source(f"s{n}", None, (PolicyKey(key(f"s{n}").public_key),), ("main/docs",), 500)
+            for n in range(sources)
         ),
         snapshot_age=86_400,
     )

@@ -218,6 +218,18 @@ def test_a_model_of_another_shape_is_left_to_sentence_transformers(tmp_path: Pat
     assert not supports(folder)
 
 
+def test_a_model_with_prompts_uses_them_for_questions(minilm: Embedder, tmp_path: Path) -> None:
+    folder = copied(tmp_path / "model")
+    path = folder / "config_sentence_transformers.json"
+    prompts = {"query": "query: ", "document": "passage: "}
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "prompts": prompts}))
+    embedder = open_embedder(str(folder))
+    assert embedder.id.dimension == 384
+    assert embedder.id.digest != minilm.id.digest
+    assert float(embedder.embed_query("hello") @ minilm.embed_query("query: hello")) > 0.99999
+    assert float(embedder.embed(["hello"])[0] @ minilm.embed(["passage: hello"])[0]) > 0.99999
+
+
 def test_damaged_weights_are_a_backend_error(tmp_path: Path) -> None:
     folder = copied(tmp_path / "model")
     data = (folder / "model.safetensors").read_bytes()

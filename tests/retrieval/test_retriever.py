@@ -207,7 +207,20 @@ def test_a_lying_filter_column_changes_nothing(store: Store) -> None:
 
 def test_reading_a_document_that_another_hides_behind_is_refused(store: Store) -> None:
     store.edit("UPDATE version SET first_chunk = 5 WHERE doc_id = 'a/3'")
+    with pytest.raises(VerificationError, match="as chunk 0 of a/3"):
+        store.retriever.read("a/3", now=NOW)
+
+
+@pytest.mark.parametrize("count", [0, 2, 10**12])
+def test_a_document_is_read_whole_or_not_at_all(store: Store, count: int) -> None:
+    store.edit("UPDATE version SET chunk_count = ? WHERE doc_id = 'a/3'", count)
     with pytest.raises(VerificationError):
+        store.retriever.read("a/3", now=NOW)
+
+
+def test_a_document_with_an_edited_chunk_is_not_read(store: Store) -> None:
+    store.edit("UPDATE chunk SET text = 'else' WHERE text = 'alpha 3'")
+    with pytest.raises(VerificationError, match="TAMPERED_TEXT"):
         store.retriever.read("a/3", now=NOW)
 
 
@@ -260,6 +273,13 @@ def test_a_cache_that_is_behind_or_ahead_is_brought_in_line(store: Store) -> Non
     again = store.reopened()
     assert again.retriever.indexed().tolist() == store.ledger.select().tolist()
     assert len(again.search("beta 1", k=24).passages) == 24
+
+
+def test_a_cache_with_ids_that_the_ledger_never_gave_is_not_taken(store: Store) -> None:
+    foreign = open_index("flat", 8)
+    foreign.add(np.arange(1000, 1010), np.eye(10, 8, dtype=np.float32) + 1)
+    foreign.save(store.folder / "index" / "flat.idx")
+    assert store.reopened().retriever.indexed().tolist() == store.ledger.select().tolist()
 
 
 def test_an_index_that_cannot_be_written_costs_time_only(store: Store) -> None:

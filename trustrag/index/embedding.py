@@ -208,11 +208,17 @@ class _SentenceTransformer(Protocol):
 
 def _sentence_transformer(folder: Path) -> _SentenceTransformer:
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # a bar for a hundred tensors, in the middle of somebody's answer
     try:
-        model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"use_safetensors": True})
+        model = SentenceTransformer(str(folder), model_kwargs={"use_safetensors": True})
     except Exception as error:  # it raises whatever the libraries below it raise
         raise BackendError(f"sentence-transformers cannot load the model in {folder}: {error}") from error
+    finally:
+        if shown:
+            logging.enable_progress_bar()
     return cast(_SentenceTransformer, model)
 
 

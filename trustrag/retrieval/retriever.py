@@ -193,6 +193,8 @@ class Retriever:
                 )
                 raise ProofError(Refusal.NOT_IN_SNAPSHOT, reason)
             proved.append(result)
+        if not proved:
+            raise ProofError(Refusal.NOT_IN_SNAPSHOT, f"the ledger shows no chunk of {doc_id}")
         return tuple(proved)
 
     def _query(self, question: str, vector: Vector | None) -> Vector:
