@@ -241,13 +241,24 @@ def test_attested_documents_go_in_without_the_sources_key(ledger: Ledger, tmp_pa
     given = [document("a", "One."), document("b", "Two.")]
     write_attestations(tmp_path / "docs.intoto.jsonl", signed(*given))
     lines = list(read_attestations(tmp_path / "docs.intoto.jsonl"))
-    envelopes = [line for line in lines if isinstance(line, Envelope)]
-    report = pipeline(ledger).ingest(given, attestations=envelopes)
+    report = pipeline(ledger).ingest(given, attestations=lines)
     assert names(report.admitted) == ["a", "b"]
     assert {passage.source for passage in standing(ledger)} == {"acme"}
-    again = pipeline(ledger).ingest(given, attestations=envelopes)
+    again = pipeline(ledger).ingest(given, attestations=lines)
     assert names(again.unchanged) == ["a", "b"]
     assert again.snapshot is None
+
+
+def test_a_bad_line_of_attestations_is_refused_and_the_others_count(ledger: Ledger, tmp_path: Path) -> None:
+    given = [document("a", "One."), document("b", "Two.")]
+    path = tmp_path / "docs.intoto.jsonl"
+    path.write_bytes(b"{}\n" + b"".join(envelope.encode() + b"\n" for envelope in signed(given[0])))
+    report = pipeline(ledger).ingest(given, attestations=read_attestations(path))
+    assert names(report.admitted) == ["a"]
+    assert names(report.refused) == ["docs.intoto.jsonl:1", "b"]
+    path.write_bytes(b"{}\n")
+    report = pipeline(ledger).ingest(given[1:], attestations=read_attestations(path))
+    assert names(report.refused) == ["docs.intoto.jsonl:1", "b"]
 
 
 def test_a_new_attested_version_supersedes_and_the_old_one_cannot_come_back(ledger: Ledger) -> None:

@@ -78,24 +78,28 @@ class Pipeline:
         documents: Iterable[Document | ReadProblem],
         *,
         source: Signer | None = None,
-        attestations: Iterable[Envelope] = (),
+        attestations: Iterable[Envelope | ReadProblem] = (),
         expires: int | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
         """Take documents in: by the attestations that name them, else signed here by `source`.
 
-        `expires` (unix seconds) bounds what `source` signs. A document that the ledger holds already, cut the
+        `attestations` may be what `read_attestations` gives: its bad lines are refused by name, the good ones
+        count. `expires` (unix seconds) bounds what `source` signs. A document that the ledger holds already, cut the
         same way, is unchanged; one that changed gets its next version; a bad one costs itself alone.
         Raises UnsignedDocumentError, before anything is read or written, with neither of the two, and
         AuthorityError where the key of `source` may not speak as a source.
         """
-        envelopes = list(attestations)
-        if source is None and not envelopes:
+        given = list(attestations)
+        if source is None and not given:
             raise UnsignedDocumentError(
                 "nothing says who publishes these documents: name a source to sign them, or give attestations"
             )
         total = len(documents) if isinstance(documents, Sized) else None
-        run = _Run(self, source, envelopes, expires, progress, total)
+        run = _Run(
+            self, source, [item for item in given if isinstance(item, Envelope)], expires, progress, total
+        )
+        run.note(item for item in given if isinstance(item, ReadProblem))
         for item in documents:
             run.take(item)
         run.commit()
@@ -162,6 +166,10 @@ class _Run:
             skipped=tuple(self._lists["skipped"]),
             snapshot=self._snapshot,
         )
+
+    def note(self, problems: Iterable[ReadProblem]) -> None:
+        """Report lines that are no attestation; they are no documents, so no progress."""
+        self._lists["refused"] += [Outcome(item.path, item.reason) for item in problems]
 
     def take(self, item: Document | ReadProblem) -> None:
         """Settle a document at once, or put it into the batch; a full batch is committed first."""
