@@ -159,6 +159,11 @@ def test_a_file_of_another_form_is_refused(change: Any) -> None:
     refused(Refusal.MALFORMED, EvidenceFile.parse, bent(change))
 
 
+def test_a_file_of_another_format_is_refused_by_name() -> None:
+    other = bent(lambda v: v.update(format="urn:trustrag:evidence/v2"))
+    assert "evidence.format is not" in refused(Refusal.MALFORMED, EvidenceFile.parse, other)
+
+
 def test_a_file_has_a_size() -> None:
     refused(Refusal.MALFORMED, EvidenceFile.parse, b" " * (MAX_FILE_BYTES + 1))
 

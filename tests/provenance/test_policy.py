@@ -123,6 +123,11 @@ def test_a_status_has_two_spellings_and_no_third(bad: str | None) -> None:
     refused(Refusal.MALFORMED, lambda: Policy.parse(encode(value)))
 
 
+def test_a_policy_of_another_format_is_refused_by_name() -> None:
+    value = json.loads(POLICY.encode()) | {"format": "urn:trustrag:policy/v2"}
+    assert "policy.format is not" in refused(Refusal.MALFORMED, Policy.parse, encode(value))
+
+
 def test_a_scope_that_is_no_string_is_refused() -> None:
     value = json.loads(POLICY.encode())
     value["sources"][0]["scope"] = [1]

@@ -1,6 +1,7 @@
 """Statements: one form each, read back exactly, and refused in every other."""
 
 import json
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -58,9 +59,7 @@ NAMES = {SOURCE: "source", INGEST: "ingest", REVIEW: "review", SNAPSHOT: "snapsh
 
 digests = st.binary(min_size=32, max_size=32).map(Digest)
 letters = st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs"))
-texts = st.text(letters, min_size=1, max_size=40).filter(
-    lambda text: module.unicodedata.is_normalized("NFC", text)
-)
+texts = st.text(letters, min_size=1, max_size=40).filter(lambda text: unicodedata.is_normalized("NFC", text))
 segments = texts.filter(lambda text: "/" not in text)
 times = st.integers(0, 4_000_000_000)
 contexts = st.builds(Context, segments, segments, segments)
@@ -243,6 +242,25 @@ CONTRADICTIONS: list[tuple[Statement, Callable[[Any], None]]] = [
 @pytest.mark.parametrize(("statement", "change"), CONTRADICTIONS)
 def test_parts_that_disagree_are_refused(statement: Statement, change: Callable[[Any], None]) -> None:
     with pytest.raises(MalformedError):
+        parse_statement(bent(statement, change))
+
+
+@pytest.mark.parametrize(
+    ("statement", "change", "reason"),
+    [
+        (SOURCE, lambda v: v.update(_type="https://in-toto.io/Statement/v0.1"), "statement._type is not"),
+        (
+            INGEST,
+            lambda v: v["predicate"]["buildDefinition"].update(buildType="https://example.org/other"),
+            "buildDefinition.buildType is not",
+        ),
+        (SOURCE, lambda v: v.update(predicateType="https://example.org/other"), "is not one we know"),
+    ],
+)
+def test_what_is_not_ours_is_refused_by_name(
+    statement: Statement, change: Callable[[Any], None], reason: str
+) -> None:
+    with pytest.raises(MalformedError, match=reason):
         parse_statement(bent(statement, change))
 
 

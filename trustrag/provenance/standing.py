@@ -16,7 +16,7 @@ from typing import Final
 from trustrag.errors import MalformedError
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest, Fields, parse
-from trustrag.provenance.statement import MAX_DOC_ID_BYTES, check_text
+from trustrag.provenance.names import MAX_DOC_ID_BYTES, check_text
 
 BUCKETS: Final = 1 << 16
 TOP_LEVELS: Final = 16

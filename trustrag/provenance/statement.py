@@ -14,14 +14,16 @@ Sources: in-toto Statement v1 and Simple Verification Result v0.2 (github.com/in
 SLSA Provenance v1 (slsa.dev/spec/v1.0/provenance). docs/formats.md documents the predicates under T.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from dataclasses import asdict, dataclass
+from typing import Final, Protocol, TypeAlias
 
 from trustrag.errors import MalformedError
 from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse_canonical, rfc3339
+from trustrag.provenance.names import MAX_DOC_ID_BYTES as MAX_DOC_ID_BYTES
+from trustrag.provenance.names import check_integer, check_uri, read_texts
+from trustrag.provenance.names import check_segment as check_segment
+from trustrag.provenance.names import check_text as check_text
 
 T: Final = "urn:trustrag:"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -33,43 +35,21 @@ SNAPSHOT_TYPE: Final = T + "snapshot/v1"
 WITHDRAWAL_TYPE: Final = T + "withdrawal/v1"
 
 ACTIONS: Final = frozenset({"publish", "quarantine", "restore", "withdraw", "rollback", "renew"})
-MAX_DOC_ID_BYTES: Final = 1024
-MAX_NAME_BYTES: Final = 256
 MAX_REASON_BYTES: Final = 2048
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
-_INVISIBLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
-def check_text(value: str, what: str, limit: int = MAX_NAME_BYTES) -> None:
-    """One line of text: NFC, no control or line-breaking characters, 1..limit bytes of UTF-8."""
-    if not 1 <= len(value) <= limit:
-        raise MalformedError(f"{what} must have 1 to {limit} bytes")
-    if value.isascii() and value.isprintable():
-        return
-    if any(unicodedata.category(character) in _INVISIBLE for character in value):
-        raise MalformedError(f"{what} holds a control character")
-    if len(value.encode()) > limit:
-        raise MalformedError(f"{what} must have 1 to {limit} bytes")
-    if not unicodedata.is_normalized("NFC", value):
-        raise MalformedError(f"{what} is not in Unicode normal form C")
+class _Signable(Protocol):
+    """What an envelope can hold."""
 
+    __slots__ = ()
 
-def check_segment(value: str, what: str) -> None:
-    """A name that becomes one segment of a scope path: text without a slash."""
-    check_text(value, what)
-    if "/" in value:
-        raise MalformedError(f"{what} must not hold a slash: scopes are split on it")
+    def to_json(self) -> dict[str, Encodable]:
+        """The in-toto statement."""
+        ...
 
-
-def check_uri(value: str, what: str) -> None:
-    check_text(value, what)
-    if _URI.fullmatch(value) is None:
-        raise MalformedError(f"{what} must be a URI, as in-toto and SLSA ask")
-
-
-def check_integer(value: int, what: str, minimum: int = 0) -> None:
-    if value < minimum:
-        raise MalformedError(f"{what} must be at least {minimum}")
+    def encode(self) -> bytes:
+        """The payload: the statement in RFC 8785 form."""
+        return encode(self.to_json())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +115,7 @@ class DocumentClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceStatement:
+class SourceStatement(_Signable):
     """A publisher names a batch of its documents; one signature covers them all."""
 
     context: Context
@@ -146,10 +126,6 @@ class SourceStatement:
     def __post_init__(self) -> None:
         _check_batch(self.documents)
         _check_lifetime(self.issued_at, self.expires)
-
-    def encode(self) -> bytes:
-        """The payload: the statement in RFC 8785 form."""
-        return encode(self.to_json())
 
     def to_json(self) -> dict[str, Encodable]:
         documents: list[Encodable] = [
@@ -171,7 +147,7 @@ class SourceStatement:
             "context": self.context.to_json(),
             "documents": documents,
             "issuedAt": rfc3339(self.issued_at),
-            "expires": _when(self.expires),
+            "expires": None if self.expires is None else rfc3339(self.expires),
         }
         subjects: list[Encodable] = [_resource(claim.doc_id, claim.digest) for claim in self.documents]
         return _statement(SOURCE_TYPE, subjects, predicate)
@@ -224,7 +200,7 @@ class EmbedderId:
 
 
 @dataclass(frozen=True, slots=True)
-class IngestStatement:
+class IngestStatement(_Signable):
     """How documents became chunks and vectors: SLSA Provenance v1. `tool` is a URI (its `builder.id`)."""
 
     context: Context
@@ -238,12 +214,8 @@ class IngestStatement:
         _check_batch(self.documents)
         check_uri(self.tool, "builder.id")
 
-    def encode(self) -> bytes:
-        """The payload: the statement in RFC 8785 form."""
-        return encode(self.to_json())
-
     def to_json(self) -> dict[str, Encodable]:
-        chunker, embedder = self.chunker, self.embedder
+        embedder = self.embedder
         documents: list[Encodable] = [
             {
                 "docId": item.doc_id,
@@ -255,36 +227,28 @@ class IngestStatement:
         ]
         model = _resource(embedder.name, embedder.digest)
         dependencies: list[Encodable] = [_resource(item.doc_id, item.document) for item in self.documents]
-        sources = sorted({item.source for item in self.documents})
-        dependencies += [_resource("source", source) for source in sources]
+        dependencies += [
+            _resource("source", name) for name in sorted({item.source for item in self.documents})
+        ]
         parameters: dict[str, Encodable] = {
             "context": self.context.to_json(),
             "documents": documents,
-            "chunker": {
-                "name": chunker.name,
-                "size": chunker.size,
-                "overlap": chunker.overlap,
-                "version": chunker.version,
-            },
+            "chunker": asdict(self.chunker),
             "embedder": {"name": embedder.name, "dimension": embedder.dimension},
         }
-        predicate: dict[str, Encodable] = {
-            "buildDefinition": {
-                "buildType": INGEST_BUILD_TYPE,
-                "externalParameters": parameters,
-                "resolvedDependencies": [*dependencies, model],
-            },
-            "runDetails": {
-                "builder": {"id": self.tool},
-                "metadata": {"finishedOn": rfc3339(self.finished_at)},
-            },
+        definition: dict[str, Encodable] = {
+            "buildType": INGEST_BUILD_TYPE,
+            "externalParameters": parameters,
+            "resolvedDependencies": [*dependencies, model],
         }
+        finished: Encodable = {"finishedOn": rfc3339(self.finished_at)}
+        run: Encodable = {"builder": {"id": self.tool}, "metadata": finished}
         subjects: list[Encodable] = [_resource(item.doc_id, item.chunk_root) for item in self.documents]
-        return _statement(INGEST_TYPE, subjects, predicate)
+        return _statement(INGEST_TYPE, subjects, {"buildDefinition": definition, "runDetails": run})
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewStatement:
+class ReviewStatement(_Signable):
     """An ingest was looked at: `subject` is the digest of the ingest statement's payload bytes.
 
     `verifier` is a URI. `policies` are the digests of the rules it applied, where it can name them.
@@ -303,10 +267,6 @@ class ReviewStatement:
         for name in self.properties:
             check_text(name, "properties")
 
-    def encode(self) -> bytes:
-        """The payload: the statement in RFC 8785 form."""
-        return encode(self.to_json())
-
     def to_json(self) -> dict[str, Encodable]:
         predicate: dict[str, Encodable] = {
             "verifier": {
@@ -320,7 +280,7 @@ class ReviewStatement:
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotStatement:
+class SnapshotStatement(_Signable):
     """Everything that stands, as one root.
 
     `log_size` is the size of the log before this statement was appended, and so its own log index.
@@ -348,10 +308,6 @@ class SnapshotStatement:
             check_text(self.reason, "reason", MAX_REASON_BYTES)
         _check_lifetime(self.issued_at, self.expires)
 
-    def encode(self) -> bytes:
-        """The payload: the statement in RFC 8785 form."""
-        return encode(self.to_json())
-
     def to_json(self) -> dict[str, Encodable]:
         predicate: dict[str, Encodable] = {
             "context": self.context.to_json(),
@@ -367,7 +323,7 @@ class SnapshotStatement:
 
 
 @dataclass(frozen=True, slots=True)
-class WithdrawalStatement:
+class WithdrawalStatement(_Signable):
     """Why a document, or all of a source, stopped standing. It tells readers; deleting it changes nothing."""
 
     context: Context
@@ -385,10 +341,6 @@ class WithdrawalStatement:
     @property
     def _name(self) -> str:
         return self.doc_id or self.source or ""
-
-    def encode(self) -> bytes:
-        """The payload: the statement in RFC 8785 form."""
-        return encode(self.to_json())
 
     def to_json(self) -> dict[str, Encodable]:
         predicate: dict[str, Encodable] = {
@@ -428,7 +380,7 @@ def _read_source(subjects: list[Fields], predicate: Fields) -> SourceStatement:
         DocumentClaim(
             doc_id=item.text("docId"),
             version=item.integer("version", minimum=1),
-            digest=subject.fields("digest").digest("sha256"),
+            digest=_sha256(subject),
             previous=item.nullable("previous", item.digest),
             media_type=item.text("mediaType"),
             licence=item.nullable("licence", item.text),
@@ -459,9 +411,9 @@ def _read_ingest(subjects: list[Fields], predicate: Fields) -> IngestStatement:
         IngestedDocument(
             doc_id=item.text("docId"),
             version=item.integer("version", minimum=1),
-            document=document.fields("digest").digest("sha256"),
+            document=_sha256(document),
             source=item.digest("source"),
-            chunk_root=subject.fields("digest").digest("sha256"),
+            chunk_root=_sha256(subject),
             chunk_count=item.integer("chunkCount", minimum=1),
         )
         for subject, item, document in zip(subjects, items, dependencies, strict=False)
@@ -473,11 +425,7 @@ def _read_ingest(subjects: list[Fields], predicate: Fields) -> IngestStatement:
         chunker=Chunker(
             chunker.text("name"), chunker.integer("size"), chunker.integer("overlap"), chunker.text("version")
         ),
-        embedder=EmbedderId(
-            embedder.text("name"),
-            embedder.integer("dimension"),
-            dependencies[-1].fields("digest").digest("sha256"),
-        ),
+        embedder=EmbedderId(embedder.text("name"), embedder.integer("dimension"), _sha256(dependencies[-1])),
         tool=run.fields("builder").text("id"),
         finished_at=run.fields("metadata").time("finishedOn"),
     )
@@ -486,18 +434,18 @@ def _read_ingest(subjects: list[Fields], predicate: Fields) -> IngestStatement:
 def _read_review(subjects: list[Fields], predicate: Fields) -> ReviewStatement:
     verifier = predicate.fields("verifier")
     return ReviewStatement(
-        subject=subjects[0].fields("digest").digest("sha256"),
+        subject=_sha256(subjects[0]),
         verifier=verifier.text("id"),
         properties=read_texts(predicate, "properties"),
         created_at=predicate.time("timeCreated"),
-        policies=tuple(policy.fields("digest").digest("sha256") for policy in verifier.objects("policies")),
+        policies=tuple(_sha256(policy) for policy in verifier.objects("policies")),
     )
 
 
 def _read_snapshot(subjects: list[Fields], predicate: Fields) -> SnapshotStatement:
     return SnapshotStatement(
         context=Context.from_fields(predicate.fields("context")),
-        root=subjects[0].fields("digest").digest("sha256"),
+        root=_sha256(subjects[0]),
         version=predicate.integer("version", minimum=1),
         previous=predicate.nullable("previous", predicate.digest),
         log_size=predicate.integer("logSize"),
@@ -535,21 +483,12 @@ def _resource(name: str, digest: Digest) -> dict[str, Encodable]:
     return {"name": name, "digest": {"sha256": digest.hex}}
 
 
+def _sha256(resource: Fields) -> Digest:
+    return resource.fields("digest").digest("sha256")
+
+
 def _hex(digest: Digest | None) -> str | None:
     return None if digest is None else digest.hex
-
-
-def _when(seconds: int | None) -> str | None:
-    return None if seconds is None else rfc3339(seconds)
-
-
-def read_texts(fields: Fields, name: str) -> tuple[str, ...]:
-    """An array of strings, each as long as it likes within the cap of the whole."""
-    items = fields.items(name)
-    texts = tuple(item for item in items if isinstance(item, str))
-    if len(texts) != len(items):
-        raise MalformedError(f"{fields.where}.{name} holds something that is not a string")
-    return texts
 
 
 def _check_batch(documents: Sequence[DocumentClaim] | Sequence[IngestedDocument]) -> None:

@@ -1,0 +1,170 @@
+"""The parties of a policy: keys with their time, roles, sources, the log and its witnesses.
+
+Keys are valid between two log indices, never between two dates: a thief can write any date, and no thief can
+write into the past of an append-only log. Trust is in thousandths, since what is signed holds no floats.
+"""
+
+from dataclasses import dataclass
+
+from trustrag.errors import AuthorityError, MalformedError, Refusal
+from trustrag.provenance.canonical import Encodable, Fields
+from trustrag.provenance.checkpoint import COSIGNATURE, VerifierKey
+from trustrag.provenance.keys import PublicKey
+from trustrag.provenance.names import check_integer, check_segment, check_text, read_texts
+from trustrag.provenance.statement import Context
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKey:
+    """A public key and the log indices at which it may speak, first and last included."""
+
+    key: PublicKey
+    first_valid_index: int = 0
+    last_valid_index: int | None = None
+    revoked: bool = False
+
+    def __post_init__(self) -> None:
+        check_integer(self.first_valid_index, "firstValidIndex")
+        if self.last_valid_index is not None:
+            check_integer(self.last_valid_index, "lastValidIndex", self.first_valid_index)
+
+    def objection(self, log_index: int) -> AuthorityError | None:
+        """Why the key may not speak at this index of the log, or None when it may."""
+        name = f"key {self.key.key_id[:16]}"
+        if self.revoked:
+            return AuthorityError(Refusal.REVOKED_KEY, f"{name} is revoked")
+        if log_index < self.first_valid_index:
+            reason = f"{name} speaks from log index {self.first_valid_index} on, not at {log_index}"
+            return AuthorityError(Refusal.UNKNOWN_KEY, reason)
+        if self.last_valid_index is not None and log_index > self.last_valid_index:
+            reason = f"{name} was retired after log index {self.last_valid_index}, before {log_index}"
+            return AuthorityError(Refusal.REVOKED_KEY, reason)
+        return None
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {
+            "key": self.key.hex,
+            "firstValidIndex": self.first_valid_index,
+            "lastValidIndex": self.last_valid_index,
+            "revoked": self.revoked,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "PolicyKey":
+        return cls(
+            PublicKey.parse(fields.text("key")),
+            fields.integer("firstValidIndex"),
+            fields.nullable("lastValidIndex", fields.integer),
+            fields.boolean("revoked"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Keys that share one task, and how many different ones must agree."""
+
+    keys: tuple[PolicyKey, ...]
+    threshold: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= len(self.keys):
+            raise MalformedError(f"a threshold of {self.threshold} cannot be met by {len(self.keys)} keys")
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {"keys": [key.to_json() for key in self.keys], "threshold": self.threshold}
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Role":
+        return cls(read_keys(fields), fields.integer("threshold"))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A named publisher. `scope` holds prefixes of tenant/collection/docId; `trust` is in thousandths."""
+
+    name: str
+    owner: str | None
+    keys: tuple[PolicyKey, ...]
+    scope: tuple[str, ...]
+    trust: int
+    active: bool = True
+    probation: bool = False
+
+    def __post_init__(self) -> None:
+        check_segment(self.name, "source name")
+        if self.owner is not None:
+            check_text(self.owner, "owner")
+        if not self.keys or not self.scope:
+            raise MalformedError(f"source {self.name} needs a key and a scope: an empty list is not a yes")
+        for prefix in self.scope:
+            check_text(prefix, "scope", 2048)
+            if "" in prefix.split("/"):
+                raise MalformedError(f"scope {prefix!r} has an empty segment")
+        if not 0 <= self.trust <= 1000:
+            raise MalformedError(f"trust of source {self.name} must be 0 to 1000 thousandths")
+
+    def covers(self, context: Context, doc_id: str) -> bool:
+        """Whether one of the scopes is a prefix of tenant/collection/docId, segment by segment."""
+        path = [context.tenant, context.collection, *doc_id.split("/")]
+        return any(path[: prefix.count("/") + 1] == prefix.split("/") for prefix in self.scope)
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {
+            "name": self.name,
+            "owner": self.owner,
+            "keys": [key.to_json() for key in self.keys],
+            "scope": list(self.scope),
+            "trust": self.trust,
+            "status": "active" if self.active else "suspended",
+            "probation": self.probation,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Source":
+        return cls(
+            name=fields.text("name"),
+            owner=fields.nullable("owner", fields.text),
+            keys=read_keys(fields),
+            scope=read_texts(fields, "scope"),
+            trust=fields.integer("trust"),
+            active=fields.text("status") == "active",
+            probation=fields.boolean("probation"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The append-only log: its name in checkpoints, and the keys that sign them."""
+
+    origin: str
+    keys: tuple[PolicyKey, ...]
+
+    def __post_init__(self) -> None:
+        if not self.verifiers:
+            raise MalformedError("the log has no key: nothing could be believed")
+
+    @property
+    def verifiers(self) -> tuple[VerifierKey, ...]:
+        """Its keys as signed notes name them."""
+        return tuple(VerifierKey(self.origin, key.key) for key in self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """An outside party that cosigns checkpoints under a name of its own."""
+
+    name: str
+    key: PolicyKey
+
+    def __post_init__(self) -> None:
+        check_text(self.verifier.name, "witness name")
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """Its key as signed notes name it."""
+        return VerifierKey(self.name, self.key.key, COSIGNATURE)
+
+
+def read_keys(fields: Fields) -> tuple[PolicyKey, ...]:
+    """The array of keys under `keys`."""
+    return tuple(PolicyKey.from_fields(item) for item in fields.objects("keys"))
