@@ -35,7 +35,9 @@ def write_until_killed(folder: Path, start: int) -> None:
 
 def killed_after(folder: Path, start: int, seconds: float) -> list[int]:
     """Runs the child, kills it `seconds` after its first word, and returns what it acknowledged."""
-    code = "import sys; from pathlib import Path; from tests.ledger.test_kill import write_until_killed as w; "
+    code = (
+        "import sys; from pathlib import Path; from tests.ledger.test_kill import write_until_killed as w; "
+    )
     code += "w(Path(sys.argv[1]), int(sys.argv[2]))"
     command = [sys.executable, "-c", code, str(folder), str(start)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as child:

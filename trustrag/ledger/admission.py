@@ -17,7 +17,7 @@ from trustrag.ledger.sqlite import Term
 from trustrag.provenance.canonical import Digest, parse_metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.merkle import leaf_hash
-from trustrag.provenance.standing import ChunkLeaf, chunk_leaves, chunk_root
+from trustrag.provenance.standing import ChunkLeaf, chunk_leaves
 from trustrag.provenance.statement import (
     Context,
     EmbedderId,
@@ -68,8 +68,9 @@ class Desk:
         metadata = parse_metadata(admission.metadata)
 
         leaves = _leaves(admission)
+        nodes, root = completed([leaf_hash(leaf.encode()) for leaf in leaves])
         ingested = IngestedDocument(
-            doc_id, claim.version, claim.digest, admission.source.digest, chunk_root(leaves), len(leaves)
+            doc_id, claim.version, claim.digest, admission.source.digest, root, len(leaves)
         )
         ingest = self._statement(admission.ingest, IngestStatement, doc_id)
         if ingested not in ingest.documents:
@@ -84,8 +85,8 @@ class Desk:
         return Prepared(
             admission,
             leaves,
-            completed([leaf_hash(leaf.encode()) for leaf in leaves]),
-            ingested.chunk_root,
+            nodes,
+            root,
             source.expires,
             [(name, term(value)) for name, value in metadata.items()],
         )

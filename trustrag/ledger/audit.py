@@ -20,7 +20,7 @@ from trustrag.ledger.vectors import VectorFile
 from trustrag.provenance.canonical import Digest, parse_metadata
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.merkle import append, leaf_hash, root, root_at
+from trustrag.provenance.merkle import append, leaf_hash, root_at
 from trustrag.provenance.standing import BUCKETS, ChunkLeaf, StandingEntry, bucket_of
 from trustrag.provenance.statement import SnapshotStatement, parse_statement
 
@@ -220,11 +220,12 @@ class _Audit:
             )
             leaves.append(leaf_hash(leaf.encode()))
             stored.append(nodes)
+        expected, root = completed(leaves)
         if len(leaves) != version.chunk_count:
             yield Problem(where, f"has {len(leaves)} chunks of {version.chunk_count}")
-        elif root(leaves) != entry.chunk_root.value:
+        elif root != entry.chunk_root:
             yield Problem(where, "its chunks do not lead to the chunk root of its standing entry")
-        if stored != completed(leaves):
+        if stored != expected:
             yield Problem(where, "its stored chunk tree nodes are not those of its chunks")
 
     def _contents(self, chunk: ChunkRow, name: str) -> Iterator[Problem]:

@@ -32,12 +32,13 @@ class Log:
     """The log as one transaction sees it. Nodes that were read or made are remembered for its length."""
 
     def __init__(self, session: Session, memory: Proved | None = None) -> None:
-        """`memory` may outlive the transaction: what it holds counts only for the same digest and root."""
+        """`memory` may outlive the transaction: what it holds counts only for the same bytes and root."""
         self._session = session
         self._memory = {} if memory is None else memory
         self._size = session.log_size()
         self._closed_by: dict[int, bytes] = {}
         self._roots: dict[int, Digest] = {}
+        self._logged: dict[tuple[int, int], LoggedEnvelope] = {}
 
     @property
     def size(self) -> int:
@@ -72,18 +73,22 @@ class Log:
             raise LedgerError(f"log entry {index} is not among the first {size}")
         if size not in self._roots:
             self._roots[size] = self.root(size)
-        root = self._roots[size]
+        if (index, size) not in self._logged:
+            self._logged[index, size] = self._remembered(index, size, self._roots[size])
+        return self._logged[index, size]
+
+    def _remembered(self, index: int, size: int, root: Digest) -> LoggedEnvelope:
+        data = self._session.entry_envelope(index)
         known = self._memory.get(index)
-        if known is not None and known[1].envelope.digest.value != self._session.entry_digest(index):
-            known = None
-        if known is None or known[0] != root:
-            envelope = known[1].envelope if known else self.envelope(index)
-            proof = tuple(inclusion_path(index, size, self._node))
-            known = root, LoggedEnvelope(envelope, index, proof)
-            if len(self._memory) >= _MAX_REMEMBERED:
-                self._memory.clear()
-            self._memory[index] = known
-        return known[1]
+        same = known is not None and known[1].envelope.encode() == data
+        if known is not None and same and known[0] == root:
+            return known[1]
+        envelope = known[1].envelope if known is not None and same else Envelope.parse(data)
+        logged = LoggedEnvelope(envelope, index, tuple(inclusion_path(index, size, self._node)))
+        if len(self._memory) >= _MAX_REMEMBERED:
+            self._memory.clear()
+        self._memory[index] = root, logged
+        return logged
 
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """Proves that the first `new_size` entries extend the first `old_size`; empty when there is
@@ -116,12 +121,16 @@ def node_of(nodes: bytes, level: int, what: str) -> bytes:
     return node
 
 
-def completed(leaf_hashes: Sequence[bytes]) -> list[bytes]:
-    """For each leaf of a new tree the joined hashes of the subtrees that it closes, its own first."""
+def completed(leaf_hashes: Sequence[bytes]) -> tuple[list[bytes], Digest]:
+    """A new tree: for each leaf the joined hashes of the subtrees that it closes, its own first; and the root."""
     tree: dict[tuple[int, int], bytes] = {}
+
+    def node(level: int, index: int) -> bytes:
+        return tree[level, index]
+
     rows = []
     for index, leaf in enumerate(leaf_hashes):
-        nodes = append(index, leaf, lambda level, at: tree[level, at])
-        tree.update(((level, at), node) for level, at, node in nodes)
-        rows.append(b"".join(node for _, _, node in nodes))
-    return rows
+        nodes = append(index, leaf, node)
+        tree.update(((level, at), item) for level, at, item in nodes)
+        rows.append(b"".join(item for _, _, item in nodes))
+    return rows, Digest(root_at(len(rows), node))

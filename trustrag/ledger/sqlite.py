@@ -159,9 +159,6 @@ class Session:
     def entry_envelope(self, index: int) -> bytes:
         return self._blob("SELECT envelope FROM entry WHERE idx = ?", index, f"log entry {index}")
 
-    def entry_digest(self, index: int) -> bytes:
-        return self._blob("SELECT digest FROM entry WHERE idx = ?", index, f"log entry {index}")
-
     def entry_index(self, digest: Digest) -> int | None:
         row = self._row("SELECT idx FROM entry WHERE digest = ?", digest.value)
         return None if row is None else as_integer(row[0], "entry.idx")

@@ -104,9 +104,12 @@ class VectorFile:
         """The mapped rows, at least `total` of them; checked against the file's length before every use."""
         if self.length() < total * self._row_bytes:
             raise LedgerError(f"{self._path} is shorter than its {total} rows: restore it from a backup")
-        if self._map is None or len(self._map) < total:
+        mapped = self._map
+        if mapped is None or len(mapped) < total:
             try:
-                self._map = np.memmap(self._path, dtype=_ROW_TYPE, mode="r", shape=(total, self._dimension))
+                mapped = self._map = np.memmap(
+                    self._path, dtype=_ROW_TYPE, mode="r", shape=(total, self._dimension)
+                )
             except (OSError, ValueError) as error:
                 raise BackendError(f"{self._path} cannot be mapped: {error}") from error
-        return self._map
+        return mapped

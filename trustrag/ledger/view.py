@@ -133,11 +133,12 @@ class View:
 
     def _standing_spans(self, sources: tuple[str, ...] | None) -> Ids:
         key = (self._snapshot.version if self._snapshot else 0, sources)
-        if key not in self._memory.spans:
+        spans = self._memory.spans.get(key)
+        if spans is None:
             if len(self._memory.spans) >= _MAX_SPANS:
                 self._memory.spans.clear()
-            self._memory.spans[key] = self._session.standing_spans(sources, self._at)
-        return self._memory.spans[key]
+            spans = self._memory.spans[key] = self._session.standing_spans(sources, self._at)
+        return spans
 
     def vectors(self, ids: Ids) -> Vectors:
         """The vectors of these chunks as float32[n, dimension]. Raises LedgerError for an id that was
