@@ -35,13 +35,13 @@ from trustrag.ledger.model import Action
 from trustrag.monitor.audit import AuditReport, audit
 from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport, verify_evidence_file
 from trustrag.provenance.keys import Signer
 from trustrag.provenance.policy import Policy, SeenCheckpoint, Source
 from trustrag.provenance.statement import Context, EmbedderId
 from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
-from trustrag.retrieval.gate import Gate, RefusedPassage, Seen
+from trustrag.retrieval.gate import Gate, Seen
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import RankedPassage, Retriever, SearchReport
 from trustrag.settings import FILE_NAME, Settings
@@ -258,9 +258,7 @@ class Workspace:
 
         Raises `UnsignedDocumentError`, before anything is written, with neither. What is refused is in the report.
         """
-        return self._take_in(
-            list(read(paths, prefix=prefix, licence=licence)), source, attestations, progress
-        )
+        return self._take_in(read(paths, prefix=prefix, licence=licence), source, attestations, progress)
 
     def ingest_documents(
         self,
@@ -294,7 +292,7 @@ class Workspace:
     ) -> AttestReport:
         """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
         out = Path(out)
-        earlier = list(_envelopes(out)) if out.exists() else []
+        earlier = list(map(_whole, _attestations(out))) if out.exists() else []
         report, made = attest(
             read(paths, prefix=prefix, licence=licence),
             signer=self._source_signer(source or self.authority.own_source()),
@@ -310,12 +308,12 @@ class Workspace:
 
     def _take_in(
         self,
-        documents: Sequence[Document | ReadProblem],
+        documents: Iterable[Document | ReadProblem],
         source: str | None,
         attestations: str | Path | Sequence[Envelope],
         progress: Progress | None,
     ) -> IngestReport:
-        given = _envelopes(Path(attestations)) if isinstance(attestations, str | Path) else attestations
+        given = _attestations(Path(attestations)) if isinstance(attestations, str | Path) else attestations
         envelopes = list(given)
         if source is None and not envelopes:
             raise UnsignedDocumentError(
@@ -552,14 +550,19 @@ def _require_same_embedder(made_with: EmbedderId, embedder: Embedder) -> None:
         )
 
 
-def _envelopes(path: Path) -> Iterator[Envelope]:
+def _attestations(path: Path) -> list[Envelope | ReadProblem]:
+    """What a file of attestations holds; a bad line is a problem of its own, and costs no other line."""
     try:
-        for item in read_attestations(path):
-            if isinstance(item, ReadProblem):
-                raise MalformedError(f"{item.path}: {item.reason}")
-            yield item
+        return list(read_attestations(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _whole(line: Envelope | ReadProblem) -> Envelope:
+    """A source's own file has no bad lines: to go on from one would number versions wrongly."""
+    if isinstance(line, ReadProblem):
+        raise MalformedError(f"{line.path}: {line.reason}; repair or move the file, and sign again")
+    return line
 
 
 def _slug(name: str) -> str:
