@@ -132,7 +132,7 @@ class SourceStatement(_Signable):
             {
                 "docId": claim.doc_id,
                 "version": claim.version,
-                "previous": _hex(claim.previous),
+                "previous": None if claim.previous is None else claim.previous.hex,
                 "mediaType": claim.media_type,
                 "licence": claim.licence,
                 "metadata": claim.metadata.hex,
@@ -312,7 +312,7 @@ class SnapshotStatement(_Signable):
         predicate: dict[str, Encodable] = {
             "context": self.context.to_json(),
             "version": self.version,
-            "previous": _hex(self.previous),
+            "previous": None if self.previous is None else self.previous.hex,
             "logSize": self.log_size,
             "action": self.action,
             "reason": self.reason,
@@ -485,10 +485,6 @@ def _resource(name: str, digest: Digest) -> dict[str, Encodable]:
 
 def _sha256(resource: Fields) -> Digest:
     return resource.fields("digest").digest("sha256")
-
-
-def _hex(digest: Digest | None) -> str | None:
-    return None if digest is None else digest.hex
 
 
 def _check_batch(documents: Sequence[DocumentClaim] | Sequence[IngestedDocument]) -> None:
