@@ -5,7 +5,7 @@ proved vector. So the worst a broken or hostile index can do is to leave somethi
 package loads neither faiss nor torch.
 """
 
-from trustrag.index.base import Hit, VectorIndex, open_index
+from trustrag.index.base import Hit, VectorIndex
 from trustrag.index.embedding import (
     Embedder,
     EmbedderIdentity,
@@ -14,6 +14,7 @@ from trustrag.index.embedding import (
     adapt_embedder,
     open_embedder,
 )
+from trustrag.index.opening import open_index
 
 __all__ = [
     "Embedder",

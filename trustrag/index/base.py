@@ -12,8 +12,6 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trustrag.errors import ConfigError
-
 Ids: TypeAlias = NDArray[np.int64]
 Vector: TypeAlias = NDArray[np.float32]
 Vectors: TypeAlias = NDArray[np.float32]
@@ -68,15 +66,3 @@ class VectorIndex(Protocol):
         A missing, damaged or foreign file is no error and nothing in it is believed beyond its shape:
         `vectors_of` gives the vectors of the ids it names, and they must be those it was saved with.
         """
-
-
-def open_index(kind: str, dimension: int) -> VectorIndex:
-    """An empty index of this kind ("flat" or "hnsw"). Raises ConfigError for any other."""
-    from trustrag.index.faiss import FlatIndex, HnswIndex
-
-    match kind:
-        case "flat":
-            return FlatIndex(dimension)
-        case "hnsw":
-            return HnswIndex(dimension)
-    raise ConfigError(f"there is no index {kind!r}: use 'flat' (exact) or 'hnsw' (for large collections)")

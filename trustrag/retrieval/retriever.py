@@ -19,15 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from trustrag.errors import BackendError, LedgerError, NotFoundError, ProofError, Refusal, VerificationError
-from trustrag.index.base import Hit, Ids, Vector, VectorIndex, Vectors, open_index
+from trustrag.index.base import Hit, Ids, Vector, VectorIndex, Vectors
 from trustrag.index.embedding import Embedder
 from trustrag.index.locks import ReadWriteLock
+from trustrag.index.opening import open_index
 from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.canonical import Digest, Metadata
-from trustrag.provenance.evidence import Head, VerifiedPassage
+from trustrag.provenance.evidence import Head, RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage
 from trustrag.provenance.policy import TrustedSnapshot
-from trustrag.retrieval.gate import Gate, RefusedPassage
+from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.pool import Pool
 from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, rerank
 
