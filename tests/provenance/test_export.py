@@ -14,11 +14,10 @@ from jsonschema import Draft202012Validator
 from tests.provenance.forge import DAY, NOW, Doc, Forge, make_policy, places, refused, tampered
 from trustrag.errors import MalformedError, Refusal, VerificationError
 from trustrag.provenance.canonical import encode
-from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import (
     MAX_FILE_BYTES,
     EvidenceFile,
-    RefusedPassage,
     ShownPassage,
     verify_evidence_file,
 )
@@ -72,7 +71,7 @@ def test_one_bent_passage_is_named_and_the_others_stand() -> None:
     assert [isinstance(result, VerifiedPassage) for result in results] == [True, True, False, True]
     bent = results[2]
     assert isinstance(bent, RefusedPassage)
-    assert (bent.doc_id, bent.index, bent.refusal) == ("other/visits.md", 0, Refusal.TAMPERED_TEXT)
+    assert (bent.doc_id, bent.chunk, bent.refusal) == ("other/visits.md", 0, Refusal.TAMPERED_TEXT)
     assert "not the one that was signed" in bent.reason
 
 

@@ -24,7 +24,8 @@ from tests.provenance.forge import (
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest, encode
 from trustrag.provenance.envelope import sign
-from trustrag.provenance.export import EvidenceFile, RefusedPassage, ShownPassage, verify_evidence_file
+from trustrag.provenance.evidence import RefusedPassage
+from trustrag.provenance.export import EvidenceFile, ShownPassage, verify_evidence_file
 from trustrag.provenance.standing import bucket_of
 from trustrag.provenance.statement import SnapshotStatement, Statement, WithdrawalStatement
 

@@ -11,7 +11,8 @@ from trustrag.errors import Refusal
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest, encode
 from trustrag.provenance.envelope import Envelope, verify
-from trustrag.provenance.export import RefusedPassage, verify_evidence_file
+from trustrag.provenance.evidence import RefusedPassage
+from trustrag.provenance.export import verify_evidence_file
 from trustrag.provenance.keys import PrivateKey, PublicKey
 from trustrag.provenance.policy import Policy
 from trustrag.provenance.standing import ChunkLeaf, StandingEntry, StandingProof, root_of_chunk, standing_root

@@ -110,6 +110,19 @@ class VerifiedPassage:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedPassage:
+    """A passage that was found and not believed. `doc_id` is empty and `chunk` -1 where nobody could tell.
+
+    Both are what the unproved bytes say of themselves.
+    """
+
+    doc_id: str
+    chunk: int
+    refusal: Refusal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Standing:
     """What was proved of one entry: who says what of the document, and until when."""
 

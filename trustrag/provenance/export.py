@@ -9,7 +9,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
-from trustrag.errors import MalformedError, Refusal, VerificationError
+from trustrag.errors import MalformedError, VerificationError
 from trustrag.provenance.canonical import (
     Encodable,
     Fields,
@@ -24,6 +24,7 @@ from trustrag.provenance.evidence import (
     Evidence,
     Head,
     LoggedEnvelope,
+    RefusedPassage,
     VerdictCache,
     VerifiedPassage,
     accept_head,
@@ -52,16 +53,6 @@ class ShownPassage:
     metadata: bytes
     vector: bytes
     evidence: Evidence
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedPassage:
-    """A passage of a file that did not prove what it says it is."""
-
-    doc_id: str
-    index: int
-    refusal: Refusal
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.evidence import (
     Head,
+    RefusedPassage,
     VerdictCache,
     VerifiedPassage,
     accept_head,
@@ -58,19 +59,6 @@ class ShortMemory:
         with self._lock:
             if self._seen is None or seen.snapshot_version >= self._seen.snapshot_version:
                 self._seen = seen
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedPassage:
-    """A passage that was found and not believed. `doc_id` is empty and `chunk` -1 where nobody could tell.
-
-    Both are what the unproved rows say of themselves.
-    """
-
-    doc_id: str
-    chunk: int
-    refusal: Refusal
-    reason: str
 
 
 class Gate:

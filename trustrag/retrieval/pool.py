@@ -10,8 +10,7 @@ from trustrag.errors import Refusal
 from trustrag.index.base import Hit, Vector
 from trustrag.ledger import StoredPassage, UnprovedPassage, matches
 from trustrag.provenance.canonical import Metadata
-from trustrag.provenance.evidence import VerifiedPassage
-from trustrag.retrieval.gate import RefusedPassage
+from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.retrieval.ranking import Candidate
 
 MAX_FAULTS = 20
