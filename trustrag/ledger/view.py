@@ -24,7 +24,6 @@ from trustrag.ledger.standing import StandingTree
 from trustrag.ledger.vectors import VectorFile
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head
 from trustrag.provenance.merkle import inclusion_path
 from trustrag.provenance.standing import ChunkLeaf, StandingEntry, StandingProof
@@ -83,10 +82,6 @@ class View:
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """Proves that the log's first `new_size` entries extend its first `old_size`. Raises LedgerError."""
         return self._log.consistency(old_size, new_size)
-
-    def envelope(self, index: int) -> Envelope:
-        """The log entry at this index. Raises MalformedError or LedgerError when its row holds no envelope."""
-        return self._log.envelope(index)
 
     def envelope(self, index: int) -> Envelope:
         """The envelope of a log entry, unverified. Raises LedgerError when there is none, MalformedError when the
