@@ -16,8 +16,9 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from trustrag.ledger.connection import connect
 from trustrag.ledger.schema import migrate
-from trustrag.ledger.sqlite import Session, connect
+from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import EMPTY_TREE, StandingChange, StandingTree
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.standing import BUCKETS, StandingEntry, bucket_of

@@ -252,6 +252,10 @@ def test_one_envelope_is_one_entry(ledger: Ledger) -> None:
     size = ledger.snapshot().log_size
     admit(ledger, *(Draft(f"d{at}", 1, ("x",)) for at in range(20)))
     assert ledger.snapshot().log_size == size + 4  # source, ingest, review, snapshot
+    with ledger.view() as view:
+        assert view.envelope(size + 3) == view.head().snapshot.envelope
+        with pytest.raises(LedgerError, match="missing"):
+            view.envelope(size + 4)
 
 
 def test_consistency_proofs_lead_from_every_size_to_the_last(ledger: Ledger) -> None:

@@ -9,8 +9,9 @@ import pytest
 from tests.ledger.test_machine import EMPTY_LEAF, whole_root
 from trustrag.errors import LedgerError
 from trustrag.ledger import standing as module
+from trustrag.ledger.connection import connect
 from trustrag.ledger.schema import migrate
-from trustrag.ledger.sqlite import Session, connect
+from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import EMPTY_TREE, StandingChange, StandingTree
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest

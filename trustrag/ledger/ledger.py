@@ -23,6 +23,7 @@ import numpy as np
 
 from trustrag.errors import BackendError, ConfigError, ConflictError, TrustragError
 from trustrag.ledger.admission import Desk
+from trustrag.ledger.connection import connect, translated
 from trustrag.ledger.lock import WriterLock
 from trustrag.ledger.model import (
     Admission,
@@ -37,7 +38,7 @@ from trustrag.ledger.model import (
     VersionRow,
 )
 from trustrag.ledger.schema import migrate, require_current
-from trustrag.ledger.sqlite import Session, connect, translated
+from trustrag.ledger.sqlite import Session
 from trustrag.ledger.vectors import VectorFile
 from trustrag.ledger.view import Memory, View
 from trustrag.ledger.writing import Writing

@@ -5,18 +5,16 @@ makes no sense a LedgerError (see `rows`).
 """
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 from sqlite_utils import Database
 
-from trustrag.errors import BackendError, LedgerError
+from trustrag.errors import LedgerError
+from trustrag.ledger.connection import FAILURES, failed, translated
 from trustrag.ledger.model import Ids, Ruling, Snapshot, VersionRow
 from trustrag.ledger.rows import (
     CHUNK,
@@ -41,51 +39,8 @@ from trustrag.provenance.canonical import Digest
 Value = None | int | str | bytes
 Term = tuple[str, str]  # a metadata field and what stands for its value
 
-_BUSY_SECONDS = 10.0
-_MAX_VALUE_BYTES = 64 << 20  # the longest text or blob we read: a hostile row must not fill the memory
-# What SQLite raises; on a damaged file also about a message of its own that it cannot decode.
-_FAILURES = (sqlite3.Error, OverflowError, UnicodeDecodeError)
 _NOW = "since IS NOT NULL AND until IS NULL"
 _THEN = "since <= ? AND (until IS NULL OR until > ?)"
-
-
-def connect(path: Path, *, write: bool) -> Database:
-    """A connection to an existing database, or for a writer also a new one.
-
-    Requires the caller to hold the folder's lock when `write`. Any thread may use it, one at a time.
-    """
-    mode = "rwc" if write else "ro"
-    if not write and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
-        # A read-only medium: SQLite could make no -shm file there, and nobody can write.
-        mode = "ro&immutable=1"
-    with translated(path.name):
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, check_same_thread=False
-        )
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
-        # No plug-ins of sqlite-utils in here: they would be somebody's code inside the ledger.
-        db = Database(connection, execute_plugins=False)
-        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", f"query_only={'OFF' if write else 'ON'}"):
-            db.execute(f"PRAGMA {pragma}")
-        if write:
-            db.execute("PRAGMA journal_mode=WAL")
-            # FULL: a commit returns when the disk has it. Anything less and an acknowledged document can
-            # vanish.
-            db.execute("PRAGMA synchronous=FULL")
-    return db
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turns whatever SQLite raises into BackendError."""
-    try:
-        yield
-    except _FAILURES as error:
-        raise _failed(what, error) from error
-
-
-def _failed(what: str, error: Exception) -> BackendError:
-    return BackendError(f"{what} cannot be used: {error}")
 
 
 class Session:
@@ -466,27 +421,27 @@ class Session:
     def _run(self, sql: str, *values: Value) -> sqlite3.Cursor:
         try:
             return self._connection.execute(sql, values)
-        except _FAILURES as error:
-            raise _failed("ledger.db", error) from error
+        except FAILURES as error:
+            raise failed("ledger.db", error) from error
 
     def _many(self, sql: str, rows: Sequence[tuple[Value, ...]]) -> None:
         try:
             self._connection.executemany(sql, rows)
-        except _FAILURES as error:
-            raise _failed("ledger.db", error) from error
+        except FAILURES as error:
+            raise failed("ledger.db", error) from error
 
     def _rows(self, sql: str, *values: Value) -> list[Row]:
         try:
             return self._connection.execute(sql, values).fetchall()
-        except _FAILURES as error:
-            raise _failed("ledger.db", error) from error
+        except FAILURES as error:
+            raise failed("ledger.db", error) from error
 
     def _row(self, sql: str, *values: Value) -> Row | None:
         try:
             row: Row | None = self._connection.execute(sql, values).fetchone()
             return row
-        except _FAILURES as error:
-            raise _failed("ledger.db", error) from error
+        except FAILURES as error:
+            raise failed("ledger.db", error) from error
 
     def _iterate(self, sql: str, *values: Value) -> Iterator[Row]:
         with translated("ledger.db"):
