@@ -1,19 +1,25 @@
 """Who agrees with whom: a pure graph of repetition, copying, support and conflict over passages.
 
-Nothing here knows a store, a model or a framework. A passage is a text, an owner and perhaps a vector.
+Nothing here knows a store or a framework, and no model is loaded unless a caller brings one.
 """
 
+from trustrag.consistency.judges import AnswerJudge, EntailmentJudge, Finding, Judge, ValueJudge, open_cross_encoder
 from trustrag.consistency.likeness import SHARED_MEMORY, Likeness, PairMemory, Passage, compare
-from trustrag.consistency.voices import collusion, echo, groups, repetition
+from trustrag.consistency.voices import collusion, echo, repetition
 
 __all__ = [
     "SHARED_MEMORY",
+    "AnswerJudge",
+    "EntailmentJudge",
+    "Finding",
+    "Judge",
     "Likeness",
     "PairMemory",
     "Passage",
+    "ValueJudge",
     "collusion",
     "compare",
     "echo",
-    "groups",
+    "open_cross_encoder",
     "repetition",
 ]

@@ -6,8 +6,10 @@ depends on the text alone, so it is kept by the text's digest and shared by all 
 
 import hashlib
 import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 TOKEN = re.compile(r"[^\W\d_]+(?:['’.&-][^\W\d_]+)*|\d+(?:[.,:]\d+)*")
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+")
@@ -17,15 +19,40 @@ SHINGLE = 5
 """Words in a row that two texts rarely share by chance."""
 
 STOPWORDS = frozenset(
-    "a about above after again against all also although always am among an and another any are as at back be because been"
-    " before being below between both but by called can cannot could did do does doing down during each either ever every few"
-    " for from further get gets given go goes got had has have having he her here hers herself him himself his how however"
-    " i if in into is it its itself just last like made make makes many may me might more most much must my name named near never"
-    " new next no nor not now of off often on once one only or other our out over own per same set several shall she should since"
-    " so some still such take than that the their them themselves then there these they this those though through thus to too"
-    " under until up upon us use used uses using very was we well were what when where whether which while who whom whose why will"
-    " with within without would yes yet you your s t re ll ve d m".split()
+    """
+    a about above after again against all also although always am among an and another any are as at
+    back be because been before being below between both but by called can cannot could did do does
+    doing down during each either ever every few for from further get gets given go goes got had has
+    have having he her here hers herself him himself his how however i if in into is it its itself just
+    last like made make makes many may me might more most much must my name named near never new next no
+    nor not now of off often on once one only or other our out over own per same set several shall she
+    should since so some still such take than that the their them themselves then there these they this
+    those though through thus to too under until up upon us use used uses using very was we well were
+    what when where whether which while who whom whose why will with within without would yes yet you
+    your s t re ll ve d m
+    """.split()
 )
+
+NUMBER, DATE, NAME, TERM = "number", "date", "name", "term"
+"""The kinds of value: a count or measure, a year or month, a capitalised word, any other content word."""
+
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+_NUMBERS = {word: str(value) for value, word in enumerate([*_ONES.split(), "seventeen", "eighteen", "nineteen"])}
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety hundred".split()
+_NUMBERS |= {word: str(10 * (value + 2)) for value, word in enumerate(_TENS)} | {"thousand": "1000"}
+_MONTHS = frozenset(
+    """january february march april may june july august september october november december""".split()
+)
+_YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A word that may answer a question: its normal form, its kind, and the place of its token in the text."""
+
+    form: str
+    kind: str
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +62,8 @@ class Reading:
     `words` are its tokens as written, `roots` their stems (the empty string for a stopword) and `sentence_of` the
     number of the sentence each stands in: three sequences of one length. `sentences` are the texts between those
     breaks. `terms` is the set of content stems, `wording` the content stems in order and joined by blanks, for string
-    similarity. `shingles` are the runs of five words that tell copying from agreement.
+    similarity. `shingles` are the runs of five words that tell copying from agreement. `values` are the words that may
+    answer a question, `said` the normal forms of all words.
     """
 
     digest: str
@@ -46,6 +74,8 @@ class Reading:
     terms: frozenset[str]
     wording: str
     shingles: frozenset[int]
+    values: tuple[Value, ...]
+    said: frozenset[str]
 
 
 def digest_of(text: str) -> str:
@@ -99,11 +129,55 @@ def read(text: str) -> Reading:
         words.append(match.group())
         sentence_of.append(sentence)
     edges = [0, *breaks, len(text)]
-    sentences = tuple(text[a:b].strip() for a, b in zip(edges, edges[1:], strict=False))
+    sentences = tuple(text[a:b].strip() for a, b in pairwise(edges))
     lower = [word.lower() for word in words]
     roots = tuple("" if word in STOPWORDS else stem(word) for word in lower)
     content = [root for root in roots if root]
     shingles = frozenset(hash(run) for run in zip(*(lower[i:] for i in range(SHINGLE)), strict=False))
+    values = tuple(_values(words, roots, sentence_of))
+    said = frozenset(content) | {normal(word) for word in lower}
     return Reading(
-        digest_of(text), tuple(words), roots, tuple(sentence_of), sentences, frozenset(content), " ".join(content), shingles
+        digest_of(text),
+        tuple(words),
+        roots,
+        tuple(sentence_of),
+        sentences,
+        frozenset(content),
+        " ".join(content),
+        shingles,
+        values,
+        said,
     )
+
+
+def normal(word: str) -> str:
+    """The form under which a lower-case number or word is compared: "1,200" is 1200, "seven" is 7."""
+    if word[0].isdigit():
+        return word.replace(",", "")
+    return _NUMBERS.get(word) or ("" if word in STOPWORDS else stem(word)) or word
+
+
+def _values(words: Sequence[str], roots: Sequence[str], sentence_of: Sequence[int]) -> Iterator[Value]:
+    small = {word for word in words if word[0].islower()}
+    for place, word in enumerate(words):
+        lower = word.lower()
+        form = normal(lower)
+        if form[0].isdigit():
+            yield Value(form, DATE if _YEAR.fullmatch(form) else NUMBER, place)
+        elif lower in _MONTHS and word[0].isupper():
+            yield Value(form, DATE, place)
+        elif roots[place] and len(word) > 1:
+            opens = place == 0 or sentence_of[place] != sentence_of[place - 1]
+            if word[0].isupper() and not (opens and _common(place, words, small)):
+                yield Value(form, NAME, place)
+            elif not lower.endswith(("ly", "ed", "ing")):
+                yield Value(form, TERM, place)
+
+
+def _common(place: int, words: Sequence[str], small: Collection[str]) -> bool:
+    """Whether a capital that opens a sentence says nothing: an adverb, or a word also written small."""
+    after = words[place + 1] if place + 1 < len(words) else ""
+    if after[:1].isupper() and after.lower() not in STOPWORDS:
+        return False
+    lower = words[place].lower()
+    return lower in small or lower.endswith("ly")

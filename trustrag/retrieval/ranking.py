@@ -1,23 +1,49 @@
 """Ranking where one source has one voice: `rerank(question, candidates)` over verified text.
 
-Each candidate's score is its relevance, weighed by its source's trust, lifted by *other independent* sources that
-state the same, and lowered where its source repeats itself, echoes the question, or is on probation. Every result
-explains itself. Ranking never empties the context in the default mode: a penalty lowers, it does not delete.
+A score is the candidate's relevance, times its source's standing, lifted by *other independent* sources that state the
+same, and lowered where its source repeats itself, colludes, echoes the question, copies, or is contradicted by better
+standing. Every result explains itself. In the default mode a penalty lowers and never deletes, so no flood and no
+near-duplicates can empty the context.
 
-Modes: `weighted` (default) as above; `strict` returns only verified, uncontested passages of sources with standing;
-`report` keeps the order of relevance and marks everything.
+Modes: `weighted` (default) as above; `strict` returns only verified, uncontested passages of sources not on probation;
+`report` keeps the order of relevance, as if undefended, and marks everything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trustrag.consistency import Likeness, PairMemory, Passage, collusion, compare, echo, repetition
+from trustrag.consistency import (
+    SHARED_MEMORY,
+    Finding,
+    Judge,
+    Likeness,
+    PairMemory,
+    Passage,
+    ValueJudge,
+    collusion,
+    compare,
+    echo,
+    repetition,
+)
 
 Mode = Literal["weighted", "strict", "report"]
+Weights = NDArray[np.float64]
+
+REPEATED, ECHOED, COPIED, CONTRADICTED = 0.3, 0.05, 0.5, 0.4
+"""What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is
+made for retrieval and nothing else; a copy adds nothing; a new key against an established source has to wait."""
+SUPPORT = 0.1
+"""The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
+AGREES = 0.3
+"""Agreement from which one source counts as another's supporter."""
+NEAR_COPY = 0.7
+"""Share of the shorter text's word runs found in another from which it is that text again."""
+PROBATION_SHARE = 5
+"""One place in five, at least one, is open to all keys on probation together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +52,8 @@ class Candidate:
 
     `relevance` is the retriever's score (higher is better, any scale); `vector` a unit float32[d] or None; `trust`
     in 0..1; `owner` groups sources that speak with one voice (None: the source itself); `position` the log index
-    of its source attestation, so that of two equal texts the earlier one is the original (None: unknown).
+    of its source attestation, so that of two equal texts the earlier one is the original (None: unknown). An
+    unverified candidate has no standing, whatever its trust.
     """
 
     text: str
@@ -72,7 +99,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A candidate with its place: `index` is its place in the input."""
+    """A candidate with its score: `index` is its place in the input."""
 
     index: int
     candidate: Candidate
@@ -101,7 +128,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """`passages` best context first (in order of relevance); `left_out` the others, by score."""
+    """`passages`: what to hand on, in order of relevance. `left_out`: the others, by score."""
 
     passages: tuple[Ranked, ...]
     left_out: tuple[Ranked, ...]
@@ -116,80 +143,166 @@ def rerank(
     limit: int = 5,
     mode: Mode = "weighted",
     min_support: int = 0,
+    judge: Judge | None = None,
     memory: PairMemory | None = None,
 ) -> Ranking:
-    """The `limit` passages to hand on, each explained. Raises ValueError on a bad limit or mode."""
+    """At most `limit` passages to hand on, each explained. Raises ValueError on a bad limit, mode or min_support."""
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
+    if min_support < 0:
+        raise ValueError(f"min_support must not be negative, not {min_support}")
     if mode not in ("weighted", "strict", "report"):
         raise ValueError(f"mode must be weighted, strict or report, not {mode!r}")
     if not passages:
         return Ranking((), (), (), None)
-    seen = [Passage(c.text, c.owner or c.source, c.relevance, c.vector, c.position) for c in passages]
-    alike = compare(seen, memory)
-    penalties = _penalties(question, passages, alike)
-    base = _scaled(passages)
-    scores = base * np.array([_standing(c) for c in passages])
-    for given in penalties.values():
-        scores = scores * given
-    ranked = [
-        Ranked(i, c, float(scores[i]), _explain(i, c, penalties, float(scores[i]))) for i, c in enumerate(passages)
-    ]
-    if mode == "report":
-        chosen = sorted(range(len(passages)), key=lambda i: -passages[i].relevance)[:limit]
-    else:
-        chosen = _choose(passages, scores, limit)
+    weighed = _weigh(question, passages, judge or ValueJudge(), memory or SHARED_MEMORY)
+    ranked = [weighed.explain(index) for index in range(len(passages))]
+    chosen = _choose(weighed, limit, mode)
     kept = set(chosen)
     order = sorted(chosen, key=lambda i: (-passages[i].relevance, i))
-    left = sorted((i for i in range(len(passages)) if i not in kept), key=lambda i: -scores[i])
-    return Ranking(tuple(ranked[i] for i in order), tuple(ranked[i] for i in left), (), None)
+    left = sorted((i for i in range(len(passages)) if i not in kept), key=lambda i: (-ranked[i].score, i))
+    return Ranking(tuple(ranked[i] for i in order), tuple(ranked[i] for i in left), weighed.contests, None)
 
 
-def _penalties(question: str, passages: Sequence[Candidate], alike: Likeness) -> dict[str, NDArray[np.float64]]:
-    swarm = np.maximum(repetition(alike), collusion(alike))
-    heard = echo(question, alike.readings, [c.text for c in passages])
-    return {"repetition": 1 - 0.7 * swarm, "echo": 1 - 0.95 * heard, "copy": _copies(passages, alike)}
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weighed:
+    """Candidates with everything that makes their scores; arrays are float64[n]."""
+
+    candidates: Sequence[Candidate]
+    scores: Weights
+    penalties: Mapping[str, Weights]
+    support: Mapping[int, tuple[str, ...]]
+    conflicts: Mapping[int, tuple[Conflict, ...]]
+    contests: tuple[Contest, ...]
+
+    def explain(self, index: int) -> Ranked:
+        candidate, score = self.candidates[index], float(self.scores[index])
+        given = tuple(Penalty(name, float(by[index])) for name, by in self.penalties.items() if by[index] < 1.0)
+        supporters, conflicts = self.support.get(index, ()), self.conflicts.get(index, ())
+        explanation = Explanation(candidate.relevance, candidate.trust, supporters, conflicts, given, score)
+        return Ranked(index, candidate, score, explanation)
 
 
-def _copies(passages: Sequence[Candidate], alike: Likeness) -> NDArray[np.float64]:
-    factor = np.ones(len(passages))
-    same = np.maximum(alike.copied, alike.copied.T) >= 0.7
-    order = sorted(range(len(passages)), key=lambda i: (-passages[i].relevance, i))
-    kept: list[int] = []
-    for i in order:
-        if any(same[i, j] for j in kept):
-            factor[i] = 0.5
-        else:
-            kept.append(i)
-    return factor
+def _weigh(question: str, candidates: Sequence[Candidate], judge: Judge, memory: PairMemory) -> _Weighed:
+    seen = [Passage(c.text, c.owner or c.source, c.relevance, c.vector, c.position) for c in candidates]
+    alike = compare(seen, memory)
+    relevance = _scaled(candidates)
+    findings = judge.judge(question, alike, relevance, memory)
+    conflicts = [finding for finding in findings if finding.conflict >= judge.certain]
+    support = _supporters(candidates, alike, findings)
+    penalties = {
+        "standing": np.array([_standing(c) for c in candidates]),
+        "repetition": 1 - (1 - REPEATED) * np.maximum(repetition(alike), collusion(alike)),
+        "echo": 1 - (1 - ECHOED) * echo(question, alike.readings, [c.text for c in candidates]),
+        "copy": _copies(candidates, alike),
+        "contradicted": _contradicted(candidates, conflicts),
+    }
+    lift = np.array([1 + SUPPORT * min(1, len(support.get(i, ()))) for i in range(len(candidates))])
+    scores = relevance * lift * np.prod(list(penalties.values()), axis=0)
+    return _Weighed(
+        candidates,
+        scores,
+        penalties,
+        support,
+        _conflicts(candidates, conflicts),
+        tuple(_contests(candidates, conflicts, support)),
+    )
 
 
-def _scaled(passages: Sequence[Candidate]) -> NDArray[np.float64]:
-    relevance = np.array([c.relevance for c in passages], dtype=np.float64)
-    relevance = relevance - min(0.0, float(relevance.min()))
-    top = float(relevance.max())
-    return relevance / top if top > 0 else np.ones(len(passages))
+def _scaled(candidates: Sequence[Candidate]) -> Weights:
+    """Relevance in 0..1: similarities stay as they are, any other scale is stretched over the list."""
+    relevance = np.array([c.relevance for c in candidates], dtype=np.float64)
+    if not np.isfinite(relevance).all():
+        raise ValueError("relevance must be finite")
+    if relevance.min() >= 0 and 0 < relevance.max() <= 1:
+        return relevance
+    low, high = float(relevance.min()), float(relevance.max())
+    # The last of a list on an unknown scale is still a hit: half of the best, not nothing.
+    return 0.5 + 0.5 * (relevance - low) / (high - low) if high > low else np.ones(len(candidates))
 
 
 def _standing(candidate: Candidate) -> float:
     return 0.5 + 0.5 * (candidate.trust if candidate.verified else 0.0)
 
 
-def _choose(passages: Sequence[Candidate], scores: NDArray[np.float64], limit: int) -> list[int]:
-    quota = max(1, limit // 5) if any(not c.probation for c in passages) else limit
+def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
+    """A text that another says again counts once: for the earlier in the log, or the more relevant."""
+    factor = np.ones(len(candidates))
+    same = np.maximum(alike.copied, alike.copied.T) >= NEAR_COPY
+    kept: list[int] = []
+    for i in sorted(range(len(candidates)), key=lambda i: (-candidates[i].relevance, i)):
+        if any(same[i, j] for j in kept):
+            factor[i] = COPIED
+        else:
+            kept.append(i)
+    return factor
+
+
+def _supporters(
+    candidates: Sequence[Candidate], alike: Likeness, findings: Sequence[Finding]
+) -> dict[int, tuple[str, ...]]:
+    """Who else states the same, one name an owner; keys on probation and unverified text support nobody."""
+    found: dict[int, dict[str, str]] = {}
+    for finding in findings:
+        if finding.agreement < AGREES:
+            continue
+        for here, there in ((finding.a, finding.b), (finding.b, finding.a)):
+            if not candidates[there].probation and candidates[there].verified:
+                found.setdefault(here, {}).setdefault(alike.owners[there], candidates[there].source)
+    return {index: tuple(sorted(by_owner.values())) for index, by_owner in found.items()}
+
+
+def _rank_of(candidate: Candidate) -> tuple[bool, bool]:
+    return candidate.verified, not candidate.probation
+
+
+def _contradicted(candidates: Sequence[Candidate], conflicts: Sequence[Finding]) -> Weights:
+    factor = np.ones(len(candidates))
+    for finding in conflicts:
+        a, b = _rank_of(candidates[finding.a]), _rank_of(candidates[finding.b])
+        if a != b:
+            factor[finding.a if a < b else finding.b] = CONTRADICTED
+    return factor
+
+
+def _conflicts(candidates: Sequence[Candidate], conflicts: Sequence[Finding]) -> dict[int, tuple[Conflict, ...]]:
+    found: dict[int, tuple[Conflict, ...]] = {}
+    for finding in conflicts:
+        a, b = candidates[finding.a].source, candidates[finding.b].source
+        found[finding.a] = (*found.get(finding.a, ()), Conflict(b, finding.value, finding.other))
+        found[finding.b] = (*found.get(finding.b, ()), Conflict(a, finding.other, finding.value))
+    return found
+
+
+def _contests(
+    candidates: Sequence[Candidate], conflicts: Sequence[Finding], support: Mapping[int, tuple[str, ...]]
+) -> Iterator[Contest]:
+    """Conflicts between equals: the same standing, and neither side has two supporters more."""
+    for finding in conflicts:
+        a, b = candidates[finding.a], candidates[finding.b]
+        mine = tuple(dict.fromkeys((a.source, *support.get(finding.a, ()))))
+        theirs = tuple(dict.fromkeys((b.source, *support.get(finding.b, ()))))
+        if _rank_of(a) == _rank_of(b) and abs(a.trust - b.trust) < 0.25 and abs(len(mine) - len(theirs)) < 2:
+            yield Contest(finding.value, mine, finding.other, theirs)
+
+
+def _choose(weighed: _Weighed, limit: int, mode: Mode) -> list[int]:
+    candidates = weighed.candidates
+    if mode == "report":
+        return sorted(range(len(candidates)), key=lambda i: (-candidates[i].relevance, i))[:limit]
+    order = sorted(range(len(candidates)), key=lambda i: (-weighed.scores[i], i))
+    if mode == "strict":
+        return [i for i in order if all(_rank_of(candidates[i])) and i not in weighed.conflicts][:limit]
+    # With no established source at all, a quota would only make the context shorter.
+    established = any(not c.probation for c in candidates)
+    places = max(1, limit // PROBATION_SHARE) if established else limit
     chosen: list[int] = []
-    new = 0
-    for i in sorted(range(len(passages)), key=lambda i: (-scores[i], i)):
+    for i in order:
+        if candidates[i].probation:
+            if not places:
+                continue
+            places -= 1
+        chosen.append(i)
         if len(chosen) == limit:
             break
-        if passages[i].probation:
-            if new == quota:
-                continue
-            new += 1
-        chosen.append(i)
     return chosen
-
-
-def _explain(i: int, candidate: Candidate, penalties: dict[str, NDArray[np.float64]], score: float) -> Explanation:
-    given = tuple(Penalty(name, float(factor[i])) for name, factor in penalties.items() if factor[i] < 1.0)
-    return Explanation(candidate.relevance, candidate.trust, (), (), given, score)
