@@ -60,11 +60,11 @@ def measure(chunks: int, sources: int, kind: str, k: int = 5) -> None:
     )
 
 
-def main(sizes: list[int]) -> None:
-    for chunks in sizes:
+def main(*sizes: int) -> None:
+    for chunks in sizes or (10_000, 100_000):
         for kind, sources in (("flat", 1), ("flat", 3), ("flat", 100), ("hnsw", 100)):
             measure(chunks, sources, kind)
 
 
 if __name__ == "__main__":
-    main([int(size) for size in sys.argv[1:]] or [10_000, 100_000])
+    main(*map(int, sys.argv[1:]))

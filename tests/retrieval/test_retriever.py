@@ -395,6 +395,13 @@ def test_an_index_that_answers_nothing_or_too_much(store: Store) -> None:
     assert len(report.faults) <= 20
 
 
+def test_an_index_that_never_ends_is_not_asked_for_ever(store: Store) -> None:
+    endless = Hostile(lambda ids, k: [Hit(10**9 + number, 1.0) for number in range(k)])
+    report = store.reopened(endless).search("alpha 3")
+    assert report.passages == ()
+    assert len(report.refused) == store.ledger.chunk_total()
+
+
 def test_an_index_that_fails_is_a_backend_error(store: Store) -> None:
     def fail(ids: Ids, k: int) -> list[Hit]:
         raise RuntimeError("segment lost")

@@ -213,10 +213,11 @@ class Retriever:
         Once a source has its share, the index is asked for the others only. To fill the answer this goes to
         the end of the index; for the sake of comparison to `DEPTH` only.
         """
-        depth = pool.size
+        depth, total = pool.size, view.chunk_total()
         while True:
             open_to = pool.open_to
-            hits = self._hits(view, version, pool, open_to, depth)
+            # No more than there are chunks, or an index that makes ids up would be asked for ever.
+            hits = self._hits(view, version, pool, open_to, min(depth, total))
             fresh = pool.fresh(hits)
             for start in range(0, len(fresh), pool.size):
                 for stored in view.passages(fresh[start : start + pool.size]):
