@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from tests.bench.store import CONTEXT, NOW, RandomEmbedder, fill, policy, unit_vectors
+from tests.bench.store import CONTEXT, DIMENSION, NOW, RandomEmbedder, fill, policy, unit_vectors
 from trustrag.index import open_index
+from trustrag.ledger import Ledger
 from trustrag.retrieval.gate import Gate, ShortMemory
-from trustrag.retrieval.retriever import Retriever
+from trustrag.retrieval.retriever import Retriever, SearchReport
 
 QUESTIONS = 40
 ROUNDS = 3
@@ -32,38 +33,37 @@ def timed(call: Callable[[int], object]) -> float:
     return 1000 * min(medians)
 
 
-def measure(chunks: int, sources: int, kind: str, k: int = 5) -> None:
+def measure(ledger: Ledger, sources: int, kind: str, k: int = 5) -> None:
     questions = unit_vectors(QUESTIONS, 99)
-    with tempfile.TemporaryDirectory() as name:
-        start = time.perf_counter()
-        with fill(Path(name), chunks, sources) as ledger:
-            filled = time.perf_counter() - start
-            gate = Gate(policy(sources), CONTEXT, ShortMemory())
-            retriever = Retriever(ledger, Path(name) / "index", RandomEmbedder(), gate, index=kind)
-            start = time.perf_counter()
-            retriever.sync()
-            synced = time.perf_counter() - start
-            bare = open_index(kind, 384)
-            ids = ledger.select()
-            bare.add(ids, ledger.vectors(ids))
-            alone = timed(lambda number: bare.search(questions[number], k))
-            proved = timed(
-                lambda number: retriever.search("", k=k, now=NOW, vector=questions[number], mode="report")
-            )
-            report = retriever.search("", k=k, now=NOW, vector=questions[0])
-            assert len(report.passages) == k
-            assert not report.refused
+    index = open_index(kind, DIMENSION)
+    gate = Gate(policy(sources), CONTEXT, ShortMemory())
+    retriever = Retriever(ledger, ledger.folder / "index", RandomEmbedder(), gate, index=index)
+
+    def search(number: int) -> SearchReport:
+        return retriever.search("", k=k, now=NOW, vector=questions[number], mode="report")
+
+    start = time.perf_counter()
+    retriever.sync()
+    synced = time.perf_counter() - start
+    bare = timed(lambda number: index.search(questions[number], k))
+    proved = timed(search)
+    report = search(0)
+    assert len(report.passages) == k
+    assert not report.refused
     print(
-        f"{chunks:>7} chunks {sources:>3} sources {kind:>4}: bare {alone:6.2f} ms, proved {proved:6.2f} ms, "
-        f"ratio {proved / alone:5.2f}, +{proved - alone:.2f} ms for {report.considered} proved candidates "
-        f"(filled in {filled:.1f} s, synced in {synced:.2f} s)"
+        f"{len(index):>7} chunks {sources:>3} sources {kind:>4}: bare {bare:6.2f} ms, proved {proved:6.2f} ms, "
+        f"ratio {proved / bare:5.2f}, +{proved - bare:.2f} ms for {report.considered} proved candidates "
+        f"(synced in {synced:.2f} s)",
+        flush=True,
     )
 
 
 def main(*sizes: int) -> None:
     for chunks in sizes or (10_000, 100_000):
-        for kind, sources in (("flat", 1), ("flat", 3), ("flat", 100), ("hnsw", 100)):
-            measure(chunks, sources, kind)
+        for sources, kinds in ((1, ("flat",)), (3, ("flat",)), (100, ("flat", "hnsw"))):
+            with tempfile.TemporaryDirectory() as name, fill(Path(name), chunks, sources) as ledger:
+                for kind in kinds:
+                    measure(ledger, sources, kind)
 
 
 if __name__ == "__main__":
