@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trustrag import trustroot
-from trustrag.errors import ConfigError, ConflictError, NotFoundError
+from trustrag.errors import AuthorityError, ConfigError, ConflictError, NotFoundError, Refusal
 from trustrag.keyring import Keyring, SeenState, UserState
 from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
@@ -155,6 +155,15 @@ class Authority:
         return self.memory.read() or SeenState()
 
     def _believe(self, root: trustroot.TrustRoot) -> None:
+        """Remember what was seen of this store. What was seen is filed under the id in `trustrag.toml`, which anybody
+        may have edited: another id there would make an old copy look like a first use.
+        """
+        if root.policy.context.store != self._store:
+            raise AuthorityError(
+                Refusal.WRONG_CONTEXT,
+                f"the trust root in {self.keys_folder} is of store {root.policy.context.store}, and trustrag.toml "
+                f"says {self._store}: it has been changed, or keys and workspace do not belong together",
+            )
         self.memory.advance(replace(self._seen(), root=root.root, trust=root.versions))
         self._opened = (_stamp(self.keys_folder), root)
 
