@@ -33,12 +33,13 @@ from trustrag.consistency import (
 Mode = Literal["weighted", "strict", "report"]
 Weights = NDArray[np.float64]
 
-REPEATED, ECHOED, COPIED, CONTRADICTED = 0.3, 0.05, 0.5, 0.4
+REPEATED, ECHOED, COPIED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.5, 0.75, 0.4
 """What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is
-made for retrieval and nothing else; a copy adds nothing; a new key against an established source has to wait."""
-SUPPORT = 0.1
+made for retrieval and nothing else; a copy adds nothing; a key on probation that no established source supports gives
+way to those that are as relevant, and one that an established source contradicts has to wait."""
+SUPPORT = 0.15
 """The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
-AGREES = 0.3
+AGREES = 0.5
 """Agreement from which one source counts as another's supporter."""
 NEAR_COPY = 0.7
 """Share of the shorter text's word runs found in another from which it is that text again."""
@@ -195,9 +196,11 @@ def _weigh(question: str, candidates: Sequence[Candidate], judge: Judge, memory:
         "repetition": 1 - (1 - REPEATED) * np.maximum(repetition(alike), collusion(alike)),
         "echo": 1 - (1 - ECHOED) * echo(question, alike.readings, [c.text for c in candidates]),
         "copy": _copies(candidates, alike),
+        "unsupported": np.array([_unsupported(c, i in support) for i, c in enumerate(candidates)]),
         "contradicted": _contradicted(candidates, conflicts),
     }
-    lift = np.array([1 + SUPPORT * min(1, len(support.get(i, ()))) for i in range(len(candidates))])
+    # Support may lift a doubt about a newcomer, not put it above the established.
+    lift = np.array([1 + SUPPORT * (i in support and all(_rank_of(c))) for i, c in enumerate(candidates)])
     scores = relevance * lift * np.prod(list(penalties.values()), axis=0)
     return _Weighed(
         candidates,
@@ -223,6 +226,10 @@ def _scaled(candidates: Sequence[Candidate]) -> Weights:
 
 def _standing(candidate: Candidate) -> float:
     return 0.5 + 0.5 * (candidate.trust if candidate.verified else 0.0)
+
+
+def _unsupported(candidate: Candidate, supported: bool) -> float:
+    return 1.0 if supported or _rank_of(candidate) == (True, True) else UNSUPPORTED
 
 
 def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
