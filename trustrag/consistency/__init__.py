@@ -3,13 +3,22 @@
 Nothing here knows a store or a framework, and no model is loaded unless a caller brings one.
 """
 
-from trustrag.consistency.judges import AnswerJudge, EntailmentJudge, Finding, Judge, ValueJudge, open_cross_encoder
+from trustrag.consistency.certificate import Certificate, certify, stated
+from trustrag.consistency.judges import (
+    AnswerJudge,
+    EntailmentJudge,
+    Finding,
+    Judge,
+    ValueJudge,
+    open_cross_encoder,
+)
 from trustrag.consistency.likeness import SHARED_MEMORY, Likeness, PairMemory, Passage, compare
 from trustrag.consistency.voices import collusion, echo, repetition
 
 __all__ = [
     "SHARED_MEMORY",
     "AnswerJudge",
+    "Certificate",
     "EntailmentJudge",
     "Finding",
     "Judge",
@@ -17,9 +26,11 @@ __all__ = [
     "PairMemory",
     "Passage",
     "ValueJudge",
+    "certify",
     "collusion",
     "compare",
     "echo",
     "open_cross_encoder",
     "repetition",
+    "stated",
 ]

@@ -93,7 +93,9 @@ class ValueJudge:
         for i, j in pairs:
             agree, value = agreement(stated[i], stated[j])
             if (i, j) == nearest:
-                found.append(self._nearest(i, j, stated, alike, company(alike, relevance, nearest) * (1 - agree)))
+                found.append(
+                    self._nearest(i, j, stated, alike, company(alike, relevance, nearest) * (1 - agree))
+                )
             if agree > 0:
                 found.append(Finding(i, j, agree, 0.0, value, value))
         return found
@@ -204,7 +206,9 @@ class AnswerJudge:
         self, question: str, alike: Likeness, relevance: NDArray[np.float64], memory: PairMemory
     ) -> Sequence[Finding]:
         pairs = independent_pairs(alike, relevance)
-        said = {i: self._answer(question, " ".join(alike.readings[i].sentences)) for pair in pairs for i in pair}
+        said = {
+            i: self._answer(question, " ".join(alike.readings[i].sentences)) for pair in pairs for i in pair
+        }
         found = []
         for i, j in pairs:
             if not said[i] or not said[j]:

@@ -51,7 +51,10 @@ class PairMemory:
         return len(self._kept)
 
     def recall(
-        self, judge: str, pairs: Sequence[tuple[str, str]], work: Callable[[Sequence[int]], Sequence[tuple[float, ...]]]
+        self,
+        judge: str,
+        pairs: Sequence[tuple[str, str]],
+        work: Callable[[Sequence[int]], Sequence[tuple[float, ...]]],
     ) -> list[tuple[float, ...]]:
         """What `judge` makes of each pair of digests; `work` is asked for the places in `pairs` not kept yet."""
         found: list[tuple[float, ...] | None] = []
@@ -60,8 +63,8 @@ class PairMemory:
                 found.append(self._kept.get((judge, a, b)))
         missing = [place for place, value in enumerate(found) if value is None]
         if missing:
-            for place, value in zip(missing, work(missing), strict=True):
-                found[place] = value
+            for place, fresh in zip(missing, work(missing), strict=True):
+                found[place] = fresh
         with self._lock:
             for pair, value in zip(pairs, found, strict=True):
                 if value is not None:

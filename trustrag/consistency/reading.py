@@ -36,8 +36,12 @@ STOPWORDS = frozenset(
 NUMBER, DATE, NAME, TERM = "number", "date", "name", "term"
 """The kinds of value: a count or measure, a year or month, a capitalised word, any other content word."""
 
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-_NUMBERS = {word: str(value) for value, word in enumerate([*_ONES.split(), "seventeen", "eighteen", "nineteen"])}
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+)
+_NUMBERS = {
+    word: str(value) for value, word in enumerate([*_ONES.split(), "seventeen", "eighteen", "nineteen"])
+}
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety hundred".split()
 _NUMBERS |= {word: str(10 * (value + 2)) for value, word in enumerate(_TENS)} | {"thousand": "1000"}
 _MONTHS = frozenset(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
-from trustrag.consistency.likeness import Likeness, Matrix
+from trustrag.consistency.likeness import Likeness
 from trustrag.consistency.reading import Reading, read
 
 Weights = NDArray[np.float64]
@@ -86,12 +86,16 @@ def repetition(alike: Likeness) -> Weights:
     found = ramp(near[:, -2], REPEATS)
     for group in groups(alike):
         inner = np.ix_(group.members, group.members)
-        if len(group.members) >= 3 and len({alike.owners[i] for i in group.members}) == 1 and own[inner].sum() >= 6:
+        if (
+            len(group.members) >= 3
+            and len({alike.owners[i] for i in group.members}) == 1
+            and own[inner].sum() >= 6
+        ):
             mean = alike.likeness[inner][own[inner]].mean()
             found[list(group.members)] = np.maximum(found[list(group.members)], ramp(mean, REPEATS))
     sure = np.where(found >= 0.3, found, 0.0)
     spread = (np.where(own, ramp(alike.likeness, SAME_POINT), 0.0) * sure[None, :]).max(axis=1)
-    return np.maximum(found, spread)
+    return np.asarray(np.maximum(found, spread), dtype=np.float64)
 
 
 def collusion(alike: Likeness) -> Weights:
@@ -117,14 +121,16 @@ def collusion(alike: Likeness) -> Weights:
         across = float(inner[~same & ~np.eye(size, dtype=np.bool_)].mean())
         if across < float(inner[same].mean()) - 0.08:
             continue
-        rest = np.setdiff1d(np.arange(n), members)
-        outside = float(alike.likeness[np.ix_(members, rest)].mean()) if len(rest) else 0.0
+        rest = [i for i in range(n) if i not in group.members]
+        outside = float(alike.likeness[members][:, rest].mean()) if rest else 0.0
         rise = ramp((across - outside) / (1 - outside), COLLUSION)
         found[members] = np.maximum(found[members], rise)
     return found
 
 
-_ASKING = re.compile(r"\W*(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|do|does|did)\b", re.I)
+_ASKING = re.compile(
+    r"\W*(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|do|does|did)\b", re.I
+)
 
 
 def echo(question: str, readings: Sequence[Reading], texts: Sequence[str]) -> Weights:

@@ -18,17 +18,33 @@ from numpy.typing import NDArray
 
 from trustrag.consistency import (
     SHARED_MEMORY,
+    Certificate,
     Finding,
     Judge,
     Likeness,
     PairMemory,
     Passage,
     ValueJudge,
+    certify,
     collusion,
     compare,
     echo,
     repetition,
+    stated,
 )
+
+__all__ = [
+    "Candidate",
+    "Certificate",
+    "Conflict",
+    "Contest",
+    "Explanation",
+    "Mode",
+    "Penalty",
+    "Ranked",
+    "Ranking",
+    "rerank",
+]
 
 Mode = Literal["weighted", "strict", "report"]
 Weights = NDArray[np.float64]
@@ -119,15 +135,6 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """The value group that `required` independent owners support, and how many do."""
-
-    value: str
-    owners: tuple[str, ...]
-    required: int
-
-
-@dataclass(frozen=True, slots=True)
 class Ranking:
     """`passages`: what to hand on, in order of relevance. `left_out`: the others, by score."""
 
@@ -156,13 +163,17 @@ def rerank(
         raise ValueError(f"mode must be weighted, strict or report, not {mode!r}")
     if not passages:
         return Ranking((), (), (), None)
-    weighed = _weigh(question, passages, judge or ValueJudge(), memory or SHARED_MEMORY)
+    alike = compare([_passage(c) for c in passages], memory)
+    weighed = _weigh(question, passages, alike, judge or ValueJudge(), memory or SHARED_MEMORY)
     ranked = [weighed.explain(index) for index in range(len(passages))]
     chosen = _choose(weighed, limit, mode)
     kept = set(chosen)
     order = sorted(chosen, key=lambda i: (-passages[i].relevance, i))
     left = sorted((i for i in range(len(passages)) if i not in kept), key=lambda i: (-ranked[i].score, i))
-    return Ranking(tuple(ranked[i] for i in order), tuple(ranked[i] for i in left), weighed.contests, None)
+    certificate = _certificate(question, passages, alike, min_support) if min_support else None
+    return Ranking(
+        tuple(ranked[i] for i in order), tuple(ranked[i] for i in left), weighed.contests, certificate
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,15 +189,35 @@ class _Weighed:
 
     def explain(self, index: int) -> Ranked:
         candidate, score = self.candidates[index], float(self.scores[index])
-        given = tuple(Penalty(name, float(by[index])) for name, by in self.penalties.items() if by[index] < 1.0)
+        given = tuple(
+            Penalty(name, float(by[index])) for name, by in self.penalties.items() if by[index] < 1.0
+        )
         supporters, conflicts = self.support.get(index, ()), self.conflicts.get(index, ())
         explanation = Explanation(candidate.relevance, candidate.trust, supporters, conflicts, given, score)
         return Ranked(index, candidate, score, explanation)
 
 
-def _weigh(question: str, candidates: Sequence[Candidate], judge: Judge, memory: PairMemory) -> _Weighed:
-    seen = [Passage(c.text, c.owner or c.source, c.relevance, c.vector, c.position) for c in candidates]
-    alike = compare(seen, memory)
+def _passage(candidate: Candidate) -> Passage:
+    owner = candidate.owner or candidate.source
+    return Passage(candidate.text, owner, candidate.relevance, candidate.vector, candidate.position)
+
+
+def _certificate(
+    question: str, candidates: Sequence[Candidate], alike: Likeness, required: int
+) -> Certificate | None:
+    """Only sources with full standing are counted: a crowd of new keys is no quorum."""
+    places = [i for i, c in enumerate(candidates) if _rank_of(c) == (True, True)]
+    places.sort(key=lambda i: (_since(candidates[i]), -candidates[i].relevance, i))
+    return certify(stated(question, alike, places), required)
+
+
+def _since(candidate: Candidate) -> float:
+    return float("inf") if candidate.position is None else candidate.position
+
+
+def _weigh(
+    question: str, candidates: Sequence[Candidate], alike: Likeness, judge: Judge, memory: PairMemory
+) -> _Weighed:
     relevance = _scaled(candidates)
     findings = judge.judge(question, alike, relevance, memory)
     conflicts = [finding for finding in findings if finding.conflict >= judge.certain]
@@ -272,7 +303,9 @@ def _contradicted(candidates: Sequence[Candidate], conflicts: Sequence[Finding])
     return factor
 
 
-def _conflicts(candidates: Sequence[Candidate], conflicts: Sequence[Finding]) -> dict[int, tuple[Conflict, ...]]:
+def _conflicts(
+    candidates: Sequence[Candidate], conflicts: Sequence[Finding]
+) -> dict[int, tuple[Conflict, ...]]:
     found: dict[int, tuple[Conflict, ...]] = {}
     for finding in conflicts:
         a, b = candidates[finding.a].source, candidates[finding.b].source
