@@ -11,7 +11,7 @@ from tests.shared import shared_path
 from trustrag.errors import MalformedError
 from trustrag.redteam.campaign import Honest, Question
 from trustrag.redteam.metrics import states
-from trustrag.redteam.questions import load_poisonedrag, load_ramdocs, make_questions
+from trustrag.redteam.questions import Told, load_poisonedrag, load_ramdocs, make_questions
 
 
 def _drawn(seed: int, count: int = 8) -> list[Question]:
@@ -95,13 +95,16 @@ def test_a_file_of_another_kind_says_what_is_wrong(tmp_path: Path, text: str) ->
 
 def test_ramdocs_tells_misinformation_from_disagreement(tmp_path: Path) -> None:
     path = tmp_path / "ram.jsonl"
-    documents = [{"text": "It was A.", "type": "correct"}, {"text": "It was Z.", "type": "misinfo"}]
+    documents = [
+        {"text": "It was A.", "type": "correct", "answer": "A"},
+        {"text": "It was Z.", "type": "misinfo", "answer": "Z"},
+    ]
     record = {"question": "who?", "documents": documents, "gold_answers": ["A", "B"], "wrong_answers": ["Z"]}
     path.write_text(json.dumps(record), encoding="utf-8")
     [one] = load_ramdocs(path)
-    assert one.documents == (("It was A.", "correct"), ("It was Z.", "misinfo"))
+    assert one.documents == (Told("It was A.", "correct", "A"), Told("It was Z.", "misinfo", "Z"))
     assert one.target() == Question("who?", ("A", "B"), "Z", attack_texts=("It was Z.",))
-    record["documents"][0]["type"] = "other"
+    documents[0]["type"] = "other"
     path.write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(MalformedError, match="record 0"):
         load_ramdocs(path)

@@ -163,20 +163,28 @@ def _question(
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """One document of a RAMDocs question: its `kind` is correct, misinfo or noise; `answer` is what it says."""
+
+    text: str
+    kind: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Disagreement:
     """A RAMDocs question: several answers may be right, beside misinformation and noise."""
 
     question: str
     answers: tuple[str, ...]
     wrong: tuple[str, ...]
-    documents: tuple[tuple[str, str], ...]
-    """(text, "correct" | "misinfo" | "noise"), in the file's order."""
+    documents: tuple[Told, ...]
 
     def target(self) -> Question | None:
         """As a question under attack by its own misinformation; None where the file has none."""
         if not self.wrong or not self.answers:
             return None
-        lies = tuple(text for text, kind in self.documents if kind == "misinfo")
+        lies = tuple(one.text for one in self.documents if one.kind == "misinfo")
         return Question(self.question, self.answers, self.wrong[0], attack_texts=lies)
 
 
@@ -194,7 +202,7 @@ def _ramdocs(record: dict[str, object], where: str) -> Disagreement:
         kind = one.get("type") if isinstance(one, dict) else None
         if kind not in {"correct", "misinfo", "noise"} or not isinstance(one.get("text"), str):
             raise MalformedError(f"{where}: a document needs a text and a type correct, misinfo or noise")
-        documents.append((one["text"], kind))
+        documents.append(Told(one["text"], kind, str(one.get("answer", ""))))
     answers = (_texts(record, name) for name in ("gold_answers", "wrong_answers"))
     right, wrong = answers
     return Disagreement(str(record["question"]), right, wrong, tuple(documents))
