@@ -13,6 +13,7 @@ from trustrag.consistency.judges import (
     open_cross_encoder,
 )
 from trustrag.consistency.likeness import SHARED_MEMORY, Likeness, PairMemory, Passage, compare
+from trustrag.consistency.originals import originals
 from trustrag.consistency.voices import collusion, echo, repetition
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "compare",
     "echo",
     "open_cross_encoder",
+    "originals",
     "repetition",
     "stated",
 ]

@@ -29,6 +29,7 @@ from trustrag.consistency import (
     collusion,
     compare,
     echo,
+    originals,
     repetition,
     stated,
 )
@@ -163,7 +164,7 @@ def rerank(
         raise ValueError(f"mode must be weighted, strict or report, not {mode!r}")
     if not passages:
         return Ranking((), (), (), None)
-    alike = compare([_passage(c) for c in passages], memory)
+    alike = compare(originals([_passage(c) for c in passages]), memory)
     weighed = _weigh(question, passages, alike, judge or ValueJudge(), memory or SHARED_MEMORY)
     ranked = [weighed.explain(index) for index in range(len(passages))]
     chosen = _choose(weighed, limit, mode)
