@@ -408,11 +408,20 @@ class Session:
             *term,
         )
 
-    def terms_of(self, version_row: int) -> set[Term]:
-        rows = self._rows(
-            "SELECT name, value FROM version_term JOIN term ON id = term WHERE version = ?", version_row
+    def has_term(self, version_row: int, term: Term) -> bool:
+        """Whether this version is filed under this term."""
+        row = self._row(
+            "SELECT 1 FROM version_term WHERE version = ? AND term ="
+            " (SELECT id FROM term WHERE name = ? AND value = ?)",
+            version_row,
+            *term,
         )
-        return {(as_text(name, "term.name"), as_text(value, "term.value")) for name, value in rows}
+        return row is not None
+
+    def term_total(self) -> int:
+        """Under how many terms all versions together are filed."""
+        row = self._row("SELECT count(*) FROM version_term")
+        return as_integer(row[0] if row else None, "number of terms")
 
     # -- running statements
 
