@@ -1,7 +1,6 @@
 """One honest store for all attacks, and a copy of it for each."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

@@ -232,23 +232,25 @@ class Scene:
         try:
             with self.open(folder, now) as workspace:
                 report = workspace.search(QUESTION)
-        except (VerificationError, MalformedError) as error:
-            assert error.refusal == refusal, error
-            assert saying in str(error), error
-            self.say(refusal)
-            return
-        raise AssertionError(f"served: {[told(r.passage)[:4] for r in report.passages]}")
+        except (VerificationError, MalformedError) as caught:
+            error = caught
+        else:
+            raise AssertionError(f"served: {[told(r.passage)[:4] for r in report.passages]}")
+        assert error.refusal == refusal, error
+        assert saying in str(error), error
+        self.say(refusal)
 
     def fails(self, kind: type[TrustragError], saying: str, act: Callable[[], object]) -> None:
         """This ends in an error of ours, and nothing else."""
         try:
             done = act()
-        except TrustragError as error:
-            assert isinstance(error, kind), repr(error)
-            assert saying in str(error), error
-            self.say(str(getattr(error, "refusal", type(error).__name__)))
-            return
-        raise AssertionError(f"it was done: {done}")
+        except TrustragError as caught:
+            error = caught
+        else:
+            raise AssertionError(f"it was done: {done}")
+        assert isinstance(error, kind), repr(error)
+        assert saying in str(error), error
+        self.say(str(getattr(error, "refusal", type(error).__name__)))
 
     def search_is_useless(self, *, or_honest: bool = False) -> None:
         """A search ends in an error of ours, or serves nothing; with `or_honest`, only what is true."""

@@ -3,19 +3,17 @@
 import hashlib
 import json
 import shutil
-import sqlite3
 
 from tests.attacks.scene import (
     OLD_RETENTION,
     QUESTION,
-    RETENTION,
     VECTOR_BYTES,
     Scene,
     attack,
     document,
     not_stopped,
 )
-from trustrag.errors import ConfigError, LedgerError, Refusal, VerificationError
+from trustrag.errors import ConfigError, LedgerError, Refusal
 from trustrag.workspace import Workspace
 
 LIE = "Audit logs are kept for 3 days, and are then sold."
@@ -365,9 +363,9 @@ def test_other_collections_passage(scene: Scene) -> None:
     ours, theirs = scene.chunk("retention.txt"), 0
     with scene.database() as database:
         database.execute("ATTACH DATABASE ? AS other", (str(other / "ledger.db"),))
-        for table, columns, here, there in (
-            ("chunk", "text_digest vector_digest nodes text span_start span_end", ours, theirs),
-            ("version", "document metadata_digest metadata title", "id", 1),
+        for table, columns, there in (
+            ("chunk", "text_digest vector_digest nodes text span_start span_end", theirs),
+            ("version", "document metadata_digest metadata title", 1),
         ):
             where = f"id = {ours}" if table == "chunk" else "doc_id = 'retention.txt' AND standing = 'active'"
             for column in columns.split():
