@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from trustrag.workspace import Workspace
+from trustrag.workspace import AnyEmbedder, Workspace
 
 _HOME = "TRUSTRAG_HOME"
 
@@ -88,14 +88,21 @@ class Scratch:
 
 
 @contextmanager
-def scratch(folder: str | Path, ask_passphrase: Callable[[], bytes] | None = None) -> Iterator[Scratch]:
+def scratch(
+    folder: str | Path,
+    ask_passphrase: Callable[[], bytes] | None = None,
+    *,
+    embedder: AnyEmbedder | None = None,
+) -> Iterator[Scratch]:
     """Copies of the workspace in `folder`; nothing of the original is written. One at a time in a process.
+
+    `embedder` is needed where the workspace was made with an embedder object.
 
     The private keys of the workspace are copied with it, encrypted if they are, and deleted at the end.
     Raises `ConfigError` where there is no workspace, or where its keys are not held here.
     """
     with (
-        Workspace.open(folder, ask_passphrase=ask_passphrase) as workspace,
+        Workspace.open(folder, embedder=embedder, ask_passphrase=ask_passphrase) as workspace,
         TemporaryDirectory(prefix="trustrag-redteam-") as place,
     ):
         yield Scratch(workspace, Path(place), ask_passphrase)

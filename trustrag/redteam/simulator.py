@@ -23,7 +23,7 @@ from trustrag.redteam.reader import Reader, read
 from trustrag.redteam.report import RedTeamReport
 from trustrag.redteam.results import Defence, Placed, Trial
 from trustrag.redteam.scratch import RememberingEmbedder, Scratch, scratch
-from trustrag.workspace import Workspace
+from trustrag.workspace import AnyEmbedder, Workspace
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -67,6 +67,7 @@ def run(
     per_tier: int = 40,
     seed: int = 0,
     reader: Reader | None = None,
+    embedder: AnyEmbedder | None = None,
     ask_passphrase: Callable[[], bytes] | None = None,
     progress: Progress | None = None,
 ) -> RedTeamReport:
@@ -75,11 +76,12 @@ def run(
     `attacks` defaults to the whole catalogue; `questions` to some made from the workspace's own passages. Of
     more than `per_tier` questions a sample is drawn; those whose answer the workspace doesn't hold are left
     out. With a `reader` the attacker's success is what it answers, else what most passages say. The same
-    seed gives the same report. Raises `ConfigError` where the workspace has no question to ask.
+    seed gives the same report. `embedder` and `ask_passphrase` are as for `Workspace.open`. Raises
+    `ConfigError` where the workspace has no question to ask.
     """
     chosen = tuple(select()) if attacks is None else tuple(attacks)
     told = progress or (lambda what, done, total: None)
-    with scratch(folder, ask_passphrase) as copies, copies.copy("clean") as clean:
+    with scratch(folder, ask_passphrase, embedder=embedder) as copies, copies.copy("clean") as clean:
         targets = _targets(clean, questions, per_tier, np.random.default_rng(seed), told)
         if not targets:
             raise ConfigError("the workspace answers no question of this run: give some, or ingest more")
