@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trustrag import trustroot
-from trustrag.errors import AuthorityError, ConfigError, ConflictError, NotFoundError, Refusal
+from trustrag.errors import (
+    AuthorityError,
+    ConfigError,
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    Refusal,
+)
 from trustrag.keyring import Keyring, SeenState, UserState
 from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
@@ -89,6 +96,18 @@ class Authority:
         made._believe(trustroot.create_trust_root(keys_folder, policy, roles, now=clock()))
         return made
 
+    @classmethod
+    def outside(
+        cls,
+        keys_folder: Path,
+        *,
+        clock: Callable[[], int],
+        ask_passphrase: Callable[[], bytes] | None = None,
+    ) -> "Authority":
+        """What the public trust root alone tells: for a source, or a reader, who has nothing else of the store."""
+        store = _open(keys_folder, clock(), SeenState()).policy.context.store
+        return cls(store, keys_folder, workspace=keys_folder, clock=clock, ask_passphrase=ask_passphrase)
+
     # ---- the trust root
 
     @property
@@ -104,10 +123,7 @@ class Authority:
         with self._lock:
             now, stamp = self._clock(), _stamp(self.keys_folder)
             if self._opened is None or self._opened[0] != stamp or self._opened[1].expires <= now:
-                seen = self._seen()
-                self._believe(
-                    trustroot.TrustRoot.open(self.keys_folder, now, pinned=seen.root, seen=seen.trust)
-                )
+                self._believe(_open(self.keys_folder, now, self._seen()))
             assert self._opened is not None
             return self._opened[1]
 
@@ -261,12 +277,18 @@ class Authority:
         if not 0 <= trust <= 1:
             raise ValueError(f"trust must be 0 to 1, not {trust}")
         check_segment(name, "source name")
-        key = PublicKey.parse(public_key) if public_key else self.keyring.generate(_key_name(name)).public_key
+        here = f"{context.tenant}/{context.collection}"
+        for prefix in scope:
+            if not f"{prefix}/".startswith(f"{here}/") and not f"{here}/".startswith(f"{prefix}/"):
+                raise ConfigError(
+                    f"scope {prefix!r} lies outside of {here}: nothing could be published under it"
+                )
+        key = _parsed_key(public_key) if public_key else self.keyring.generate(_key_name(name)).public_key
         return Source(
             name=name,
             owner=owner,
             keys=(PolicyKey(key, first_valid_index),),
-            scope=tuple(scope) or (f"{context.tenant}/{context.collection}",),
+            scope=tuple(scope) or (here,),
             trust=round(trust * 1000),
             probation=probation,
         )
@@ -280,6 +302,30 @@ class Authority:
             if self._keyring is None:
                 self._keyring = Keyring.open(self._store, self._ask, apart_from=self._apart_from)
             return self._keyring
+
+    def new_source_key(self, source: str, passphrase: Callable[[], bytes | None]) -> PublicKey:
+        """Make a source's key here, for a policy that does not name it yet; returns its public half.
+
+        `passphrase` is called where this is the first key held here for the store; later keys are encrypted as the
+        first one is. Raises `ConfigError` where the source has a key here.
+        """
+        check_segment(source, "source name")
+        with self._lock:
+            if not Keyring.exists(self._store):
+                self._keyring = Keyring.create(self._store, passphrase(), apart_from=self._apart_from)
+            return self.keyring.generate(_key_name(source)).public_key
+
+    def source_signer(self, name: str) -> Signer:
+        """The signer of a source, by the key that the policy names for it.
+
+        A source that the policy at hand does not name yet signs with the key that was made for it here: whether it may
+        speak is decided where its documents are taken in.
+        """
+        known = {source.name: source for source in self.policy.sources}
+        made = _key_name(name)
+        if name not in known and made in self.keyring.names():
+            return self.keyring.signer(made)
+        return self.signer(self.source(name).keys, f"sign as source {name}")
 
     def signer(self, keys: Sequence[PolicyKey], purpose: str) -> Signer:
         """The signer of one of these keys that is held here and may still speak. Raises `ConfigError`."""
@@ -318,6 +364,20 @@ class Authority:
         except ConfigError:
             return set()
         return {keyring.public_key(name) for name in keyring.names()}
+
+
+def _open(folder: Path, now: int, seen: SeenState) -> trustroot.TrustRoot:
+    try:
+        return trustroot.TrustRoot.open(folder, now, pinned=seen.root, seen=seen.trust)
+    except MalformedError as error:
+        raise MalformedError(f"the trust root in {folder}: {error}") from error
+
+
+def _parsed_key(text: str) -> PublicKey:
+    try:
+        return PublicKey.parse(text)
+    except MalformedError as error:
+        raise ConfigError(f"{text!r} is not a public key (64 hex digits): {error}") from error
 
 
 def _role(signer: Signer) -> Role:

@@ -90,6 +90,11 @@ class Keyring:
             raise ConfigError(f"no private keys in {folder}: this user can read and verify, and not sign")
         return cls(folder, files, ask)
 
+    @staticmethod
+    def exists(store_id: str) -> bool:
+        """Whether this user holds any key for the store."""
+        return any(_folder_of(store_id, ()).glob("*.key"))
+
     @property
     def encrypted(self) -> bool:
         """Whether a passphrase stands before the keys."""

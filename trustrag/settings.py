@@ -12,6 +12,7 @@ from pathlib import Path
 from trustrag.errors import ConfigError
 
 FILE_NAME = "trustrag.toml"
+INDEXES = ("flat", "hnsw")
 _FORMAT = 1
 _STORE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -35,6 +36,12 @@ class Settings:
         if not _STORE_ID.fullmatch(self.store):
             raise ConfigError(
                 f"store id {self.store!r} must be lower-case letters, digits, '.', '_' and '-', at most 64"
+            )
+        if self.index not in INDEXES:
+            raise ConfigError(f"index {self.index!r} is not one of: {', '.join(INDEXES)}")
+        if not 0 <= self.chunk_overlap < self.chunk_size:
+            raise ConfigError(
+                f"chunks of {self.chunk_size} characters cannot overlap by {self.chunk_overlap} of them"
             )
 
     def write(self, folder: Path) -> None:

@@ -6,11 +6,26 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from trustrag.cli import show
-from trustrag.cli.common import EXIT_REFUSED, Json, open_workspace, parse_pairs, print_json
-from trustrag.errors import ConfigError
+from trustrag.cli.common import EXIT_REFUSED, Json, complain, open_workspace, parse_pairs, print_json
+from trustrag.errors import ConfigError, MalformedError, VerificationError
 
 if TYPE_CHECKING:
     from trustrag.workspace import SearchReport
+
+
+FromSource = Annotated[
+    list[str] | None, typer.Option("--source", metavar="NAME", help="Only from this source (repeatable).")
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="KEY=VALUE", help="Only where the metadata say so (repeatable)."),
+]
+Ranking = Annotated[
+    Literal["weighted", "strict", "report"],
+    typer.Option(
+        "--mode", help="strict: only what nobody contests; report: rank as if undefended, mark all."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,13 +38,16 @@ def search(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="What to look for, in your own words.")],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
-    source: Annotated[list[str] | None, typer.Option("--source", help="Only from this source (repeatable).")] = None,
-    where: Annotated[list[str] | None, typer.Option("--where", help="Only where metadata KEY=VALUE (repeatable).")] = None,
-    mode: Annotated[Literal["weighted", "strict", "report"], typer.Option(help="strict: uncontested only; report: rank as if undefended, mark all.")] = "weighted",
-    evidence: Annotated[Path | None, typer.Option(help="Write all that proves the passages to this file.")] = None,
+    source: FromSource = None,
+    where: Where = None,
+    mode: Ranking = "weighted",
+    evidence: Annotated[
+        Path | None, typer.Option(help="Write all that proves the passages to this file.")
+    ] = None,
     as_json: Json = False,
-) -> None:  # fmt: skip
-    """Find passages; only what is proved is shown, and what was refused is named."""
+) -> None:
+    """Find passages: those that are proved, and why others are not."""
+    _require_words(question)
     with open_workspace(context) as workspace:
         report = workspace.search(
             question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode
@@ -50,13 +68,17 @@ def ask(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="A question.")],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages to answer from.")] = 5,
-    source: Annotated[list[str] | None, typer.Option("--source", help="Only from this source (repeatable).")] = None,
-    mode: Annotated[Literal["weighted", "strict", "report"], typer.Option(help="strict: no answer where sources disagree.")] = "weighted",
+    source: FromSource = None,
+    mode: Ranking = "weighted",
     as_json: Json = False,
-) -> None:  # fmt: skip
-    """Answer with sentences quoted from proved passages, each cited; or say why there is no answer."""
+) -> None:
+    """Answer in cited sentences, or say why there is no answer.
+
+    Each sentence is quoted from a passage that was proved. Exit status 1 where there is no answer.
+    """
     from trustrag.workspace import Abstained
 
+    _require_words(question)
     with open_workspace(context) as workspace:
         answer = workspace.ask(question, k=k, sources=source, mode=mode)
         if as_json:
@@ -72,12 +94,18 @@ def verify(
     keys: Annotated[Path, typer.Option("--keys", help="The public trust root (a keys/ folder).")],
     as_json: Json = False,
 ) -> None:
-    """Prove an evidence file from files alone: no workspace, no database, no network."""
+    """Prove an evidence file from files alone.
+
+    No workspace, no database, no network: the file and the public trust root say it all.
+    """
     from trustrag.workspace import RefusedPassage, verify_evidence
 
     if not file.is_file():
         raise ConfigError(f"{file} is not a file")
-    results = verify_evidence(file.read_bytes(), keys).results
+    try:
+        results = verify_evidence(file.read_bytes(), keys).results
+    except (VerificationError, MalformedError) as error:
+        raise typer.Exit(complain(f"{file}, under the trust root in {keys}: {error}")) from error
     if as_json:
         print_json([show.outcome_facts(outcome) for outcome in results])
     else:
@@ -88,11 +116,14 @@ def verify(
 
 
 def audit(context: typer.Context, as_json: Json = False) -> None:
-    """Verify everything again: entries, chunks, vectors, proofs, signatures, index rows; name each thing that is wrong."""
+    """Verify everything again, and name each thing that is wrong.
+
+    Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found.
+    """
     with open_workspace(context) as workspace, show.progress("auditing") as advance:
         report = workspace.audit(progress=advance)
     if as_json:
-        print_json(show.audit_facts(report))
+        print_json(show.plain(report))
     else:
         show.print_audit(report)
     if report.problems:
@@ -100,11 +131,16 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
 
 
 def mcp(context: typer.Context) -> None:
-    """Serve `search`, `fetch` and `ask` to an assistant over stdio (Model Context Protocol)."""
+    """Serve search, fetch and ask to an assistant (MCP over stdio)."""
     from trustrag.service.mcp import serve
 
     with open_workspace(context) as workspace:
         serve(workspace)
+
+
+def _require_words(question: str) -> None:
+    if not question.strip():
+        raise ConfigError("the question is empty")
 
 
 def _write_evidence(report: "SearchReport", path: Path) -> None:

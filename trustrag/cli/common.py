@@ -1,11 +1,12 @@
 """What every command shares: finding the workspace, passphrases, and how things are said."""
 
+import io
 import json
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from trustrag.workspace import Metadata, Workspace
 
 EXIT_REFUSED = 1
+EXIT_MISUSE = 2
+EXIT_INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -27,15 +30,36 @@ class Options:
     workspace: str | None
 
 
-def fail(message: str, code: int = EXIT_REFUSED) -> NoReturn:
-    """One line to stderr, and out."""
-    typer.echo(f"trustrag: {message}", err=True)
-    sys.exit(code)
+def write_anywhere() -> None:
+    """Let no character of a document stop the output: what a terminal cannot show is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def complain(message: str, status: int = EXIT_REFUSED) -> int:
+    """One line to stderr; returns the exit status."""
+    typer.echo(f"trustrag: {one_line(message)}", err=True)
+    return status
+
+
+def note(message: str) -> None:
+    """Something that is worth knowing and stops nothing, to stderr."""
+    typer.echo(f"trustrag: note: {one_line(message)}", err=True)
 
 
 def print_json(value: object) -> None:
-    """JSON for programs: readable, UTF-8, keys in the order in which they were given."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """JSON for programs: readable, keys in the order in which they were given, plain ASCII where nothing else fits."""
+    narrow = "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=narrow, default=str))
+
+
+def say(as_json: bool, facts: object, line: str) -> None:
+    """What was done: as JSON for a program, else as a line."""
+    if as_json:
+        print_json(facts)
+    else:
+        typer.echo(line)
 
 
 def one_line(text: str) -> str:
@@ -66,7 +90,7 @@ def open_workspace(context: typer.Context, *, notices: bool = True) -> "Workspac
 
     workspace = Workspace.open(find_workspace(context), ask_passphrase=ask_passphrase)
     for notice in workspace.authority.notices() if notices else ():
-        typer.echo(f"trustrag: note: {notice}", err=True)
+        note(notice)
     return workspace
 
 
@@ -89,6 +113,8 @@ def new_passphrase() -> bytes:
     from trustrag.keyring import passphrase_from_environment
 
     given = passphrase_from_environment()
+    if given == b"":
+        raise ConfigError("the file that TRUSTRAG_PASSPHRASE_FILE names is empty: no passphrase at all")
     if given is not None:
         return given
     if not sys.stdin.isatty():
@@ -115,5 +141,5 @@ def parse_pairs(pairs: list[str]) -> dict[str, "Metadata"]:
 
 
 def is_interactive() -> bool:
-    """Whether progress may be drawn: a person is watching and has not said otherwise."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
+    """Whether progress may be drawn: a person is watching."""
+    return sys.stderr.isatty() and not os.environ.get("CI")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from trustrag.cli import show
-from trustrag.cli.common import EXIT_REFUSED, Json, open_workspace, print_json
+from trustrag.cli.common import EXIT_REFUSED, Json, ask_passphrase, open_workspace, print_json, say
 from trustrag.errors import ConfigError, NotFoundError, UnsignedDocumentError
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and stays in the log.")]
@@ -27,19 +27,36 @@ def attest(
         str | None,
         typer.Option("--source", help="Sign as this source (default: the only one whose key is here)."),
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option("--keys", help="The store's public trust root, where there is no workspace here."),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Where the attestations go, one DSSE envelope a line.")
     ] = Path("attestations.intoto.jsonl"),
     prefix: Annotated[str, typer.Option(help="Put this before each document id.")] = "",
+    licence: Annotated[str | None, typer.Option(help="SPDX expression that the source declares.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Sign documents as their source, without touching the store."""
-    with open_workspace(context) as workspace:
-        report = workspace.attest(paths, out, source=source, prefix=prefix)
-        for problem in report.refused:
-            typer.secho(f"REFUSED {problem.doc_id}: {problem.reason}", fg="red", err=True)
-        typer.echo(f"Attested {len(report.attested)} documents in {out}")
-        if report.refused:
-            raise typer.Exit(EXIT_REFUSED)
+    """Sign documents as their source, without touching the store.
+
+    With --keys, on the source's own machine: its key (`trustrag keys new`) and the store's public keys/ folder are all
+    it takes. The file of attestations is the memory of version numbers too: sign into the same one again.
+    """
+    _require_there(paths)
+    if keys is not None:
+        from trustrag.publisher import Publisher
+
+        publisher = Publisher.open(keys, ask_passphrase=ask_passphrase)
+        report = publisher.attest(paths, out, source=source, prefix=prefix, licence=licence)
+    else:
+        with open_workspace(context) as workspace:
+            report = workspace.attest(paths, out, source=source, prefix=prefix, licence=licence)
+    show.print_unread(report.refused, report.skipped)
+    done = f"{len(report.attested)} attested in {out}, {len(report.unchanged)} unchanged, {len(report.refused)} refused"
+    say(as_json, show.plain(report), done)
+    if report.refused:
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def ingest(
@@ -57,14 +74,16 @@ def ingest(
     licence: Annotated[str | None, typer.Option(help="SPDX expression that the source declares.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take documents in: signed ones go in, others are refused with one line each."""
+    """Take signed documents in; refuse others with one line each.
+
+    Text, Markdown, HTML, PDF, DOCX, CSV and JSONL. Run twice it changes nothing; interrupted, it goes on where it
+    stopped; a changed file is a new version that supersedes the old one.
+    """
     if not sign and attestations is None:
         raise UnsignedDocumentError(
             "nothing was taken in: say --sign to sign as a source whose key is here, or give --attestations FILE"
         )
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise ConfigError(f"no such file or folder: {', '.join(missing)}")
+    _require_there([*paths, *([attestations] if attestations else [])])
     with open_workspace(context) as workspace:
         signer = (source or workspace.authority.own_source()) if sign else None
         with show.progress("taking in") as advance:
@@ -77,19 +96,25 @@ def ingest(
                 progress=advance,
             )
     if as_json:
-        print_json(show.ingest_facts(report))
+        print_json(show.plain(report))
     else:
         show.print_ingest(report)
     if report.refused:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def history(context: typer.Context, doc: str, as_json: Json = False) -> None:
+def history(
+    context: typer.Context,
+    doc: Annotated[str, typer.Argument(metavar="DOC", help="The document's id.")],
+    as_json: Json = False,
+) -> None:
     """List every version of a document that was ever taken in."""
     with open_workspace(context) as workspace:
         rows = workspace.history(doc)
         if not rows:
-            raise NotFoundError(f"no document {doc!r} was ever taken in")
+            raise NotFoundError(
+                f"no document {doc!r} was ever taken in; ids are paths below the folder given to ingest"
+            )
         facts = [
             {
                 "version": row.version,
@@ -110,19 +135,28 @@ def history(context: typer.Context, doc: str, as_json: Json = False) -> None:
     return None
 
 
-def quarantine(context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None) -> None:
-    """Take a document, or all of a source, out of search until it is restored."""
-    _rule(context, "quarantine", doc, source, reason)
+def quarantine(
+    context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None, as_json: Json = False
+) -> None:
+    """Take a document (or all of a source) out until it is restored."""
+    _rule(context, "quarantine", doc, source, reason, as_json)
 
 
-def restore(context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None) -> None:
+def restore(
+    context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None, as_json: Json = False
+) -> None:
     """Let what was quarantined or withdrawn stand again."""
-    _rule(context, "restore", doc, source, reason)
+    _rule(context, "restore", doc, source, reason, as_json)
 
 
-def withdraw(context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None) -> None:
-    """Take a document, or all of a source, out for good; nothing is erased, and the ruling is signed."""
-    _rule(context, "withdraw", doc, source, reason)
+def withdraw(
+    context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None, as_json: Json = False
+) -> None:
+    """Take a document (or all of a source) out for good.
+
+    Nothing is erased: the ruling is signed and logged, and `trustrag restore` undoes it.
+    """
+    _rule(context, "withdraw", doc, source, reason, as_json)
 
 
 def _rule(
@@ -131,9 +165,17 @@ def _rule(
     doc: str | None,
     source: str | None,
     reason: str,
+    as_json: bool,
 ) -> None:
     if (doc is None) == (source is None):
-        raise typer.BadParameter("name a document or --source, one of them")
+        raise typer.BadParameter("name a document or --source, one of them", ctx=context)
     with open_workspace(context) as workspace:
         snapshot = workspace.rule(action, doc_id=doc, source=source, reason=reason)
-        typer.echo(f"Done: {action} {doc or 'source ' + str(source)}; snapshot {snapshot.version}.")
+        facts = {"action": action, "document": doc, "source": source, "snapshot": snapshot.version}
+        say(as_json, facts, f"Done: {action} {doc or f'source {source}'}; snapshot {snapshot.version}.")
+
+
+def _require_there(paths: list[Path]) -> None:
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise ConfigError(f"no such file or folder: {', '.join(missing)}")

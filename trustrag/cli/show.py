@@ -1,7 +1,7 @@
 """How reports are told: as text for people, as plain facts for JSON."""
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,9 +14,11 @@ from trustrag.cli.common import is_interactive, one_line
 if TYPE_CHECKING:
     from trustrag.workspace import (
         Abstained,
+        AttestReport,
         AuditReport,
         Grounded,
         IngestReport,
+        Outcome,
         RankedPassage,
         RefusedPassage,
         SearchReport,
@@ -246,18 +248,23 @@ def print_ingest(report: "IngestReport") -> None:
     """What went in, what waits and what was refused; one line for each that did not simply go in."""
     for held in report.quarantined:
         typer.secho(f"QUARANTINED {one_line(held.doc_id)}: {one_line(held.reason)}", fg="yellow")
-    for refused in report.refused:
-        typer.secho(f"REFUSED {one_line(refused.doc_id)}: {one_line(refused.reason)}", fg="red", err=True)
-    for skipped in report.skipped:
-        typer.secho(f"skipped {one_line(skipped.doc_id)}: {one_line(skipped.reason)}", dim=True)
+    print_unread(report.refused, report.skipped)
     typer.echo(
         f"{len(report.admitted)} admitted, {len(report.unchanged)} unchanged, "
         f"{len(report.quarantined)} quarantined, {len(report.refused)} refused"
     )
 
 
-def ingest_facts(report: "IngestReport") -> dict[str, object]:
-    """What became of each document, as plain facts."""
+def print_unread(refused: "Sequence[Outcome]", skipped: "Sequence[Outcome]") -> None:
+    """One line to stderr for each document that was refused or passed over, and why."""
+    for outcome in refused:
+        typer.secho(f"REFUSED {one_line(outcome.doc_id)}: {one_line(outcome.reason)}", fg="red", err=True)
+    for outcome in skipped:
+        typer.secho(f"skipped {one_line(outcome.doc_id)}: {one_line(outcome.reason)}", dim=True, err=True)
+
+
+def plain(report: "IngestReport | AttestReport | AuditReport") -> dict[str, object]:
+    """A report as plain facts."""
     return asdict(report)
 
 
@@ -265,15 +272,11 @@ def print_audit(report: "AuditReport") -> None:
     """What was checked, and one line for each thing that is wrong."""
     for problem in report.problems:
         typer.secho(f"WRONG {one_line(problem.where)}: {one_line(problem.what)}", fg="red")
-    verdict = f"{len(report.problems)} things are wrong" if report.problems else "all of it holds"
+    verdict = f"{len(report.problems)} wrong" if report.problems else "all of it holds"
     typer.echo(
-        f"audited {report.entries} log entries, {report.passages} standing passages, {report.index_rows} index rows: {verdict}"
+        f"audited: log entries {report.entries}, standing passages {report.passages}, index rows {report.index_rows}; "
+        f"{verdict}"
     )
-
-
-def audit_facts(report: "AuditReport") -> dict[str, object]:
-    """An audit as plain facts."""
-    return asdict(report)
 
 
 def _time(seconds: int) -> str:

@@ -3,21 +3,37 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from trustrag.cli.common import Json, new_passphrase, open_workspace, print_json
+from trustrag.cli.common import (
+    Json,
+    ask_passphrase,
+    find_workspace,
+    new_passphrase,
+    open_workspace,
+    print_json,
+    say,
+)
+from trustrag.errors import ConfigError, NotFoundError
+from trustrag.settings import Settings
 
 if TYPE_CHECKING:
-    from trustrag.workspace import Source
+    from trustrag.workspace import KeyFact, Source, Workspace
+
+NoPassphrase = Annotated[
+    bool,
+    typer.Option(
+        "--no-passphrase", help="Keep private keys unencrypted: whoever reads your files can sign as you."
+    ),
+]
+SourceName = Annotated[str, typer.Argument(help="The source's name.")]
 
 sources = typer.Typer(
     no_args_is_help=True, help="Who may publish here: sources, their keys, scope and trust."
 )
-keys = typer.Typer(
-    no_args_is_help=True, help="The trust root under keys/ and the private keys that are held here."
-)
+keys = typer.Typer(no_args_is_help=True, help="The trust root under keys/, and the private keys held here.")
 
 
 def register(app: typer.Typer) -> None:
@@ -45,34 +61,56 @@ def init(
         str, typer.Option(help="minilm, hash, a model folder or a hub name of a sentence-transformers model.")
     ] = "minilm",
     index: Annotated[
-        str, typer.Option(help="flat (exact) or hnsw (faster above some 100,000 passages).")
+        Literal["flat", "hnsw"],
+        typer.Option(help="flat is exact; hnsw is faster above some 100,000 passages."),
     ] = "flat",
-    no_passphrase: Annotated[
-        bool,
-        typer.Option(
-            "--no-passphrase", help="Keep private keys unencrypted: whoever reads your files can sign as you."
-        ),
-    ] = False,
+    no_passphrase: NoPassphrase = False,
+    as_json: Json = False,
 ) -> None:
-    """Make a workspace: keys, policy, trust root, ledger and a first source, in one step."""
+    """Make a workspace, its keys and a first source, in one step.
+
+    The passphrase for the private keys is asked for twice, or read from the file that TRUSTRAG_PASSPHRASE_FILE names.
+    The public trust root may be copied anywhere; private keys lie under TRUSTRAG_HOME and belong in no repository.
+    """
     from trustrag.workspace import Workspace
 
-    passphrase = None if no_passphrase else new_passphrase()
     name = source or folder.resolve().name
+    _require_free(folder)
+    passphrase = None if no_passphrase else new_passphrase()
     with Workspace.init(
         folder, source=name, keys=keys_folder, store=store, tenant=tenant, collection=collection,
         embedder=embedder, index=index, passphrase=passphrase,
     ) as workspace:  # fmt: skip
-        typer.echo(f"Made workspace {workspace.folder} (store {workspace.settings.store}).")
-        typer.echo(
-            f"  trust root    {workspace.authority.keys_folder}  (public: give it to whoever verifies)"
+        facts = _workspace_facts(workspace, name)
+        sealed = (
+            "encrypted" if facts["encrypted"] else "NOT encrypted: whoever reads your files can sign as you"
         )
-        typer.echo(
-            f"  private keys  {workspace.authority.keyring.folder}  ({'NOT encrypted' if no_passphrase else 'encrypted'})"
+        lines = (
+            f"Made workspace {workspace.folder} (store {workspace.settings.store}).",
+            f"  trust root    {workspace.authority.keys_folder}  (public: give it to whoever verifies)",
+            f"  private keys  {workspace.authority.keyring.folder}  ({sealed})",
+            f"  first source  {name}",
+            "  not protected against a split view: no outside witness is named in the policy",
+            f"Next: trustrag -w {folder} ingest PATH... --sign",
         )
-        typer.echo(f"  first source  {name}")
-        typer.echo("  not protected against a split view: no outside witness is named in the policy")
-        typer.echo(f"Next: trustrag -w {folder} ingest PATH... --sign")
+        say(as_json, facts, "\n".join(lines))
+
+
+def _require_free(folder: Path) -> None:
+    """Tell before a passphrase is asked for; `Workspace.init` decides."""
+    if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
+        raise ConfigError(f"{folder} exists and is not an empty folder: give init a new one")
+
+
+def _workspace_facts(workspace: "Workspace", source: str) -> dict[str, object]:
+    return {
+        "workspace": str(workspace.folder),
+        "store": workspace.settings.store,
+        "keys": str(workspace.authority.keys_folder),
+        "private_keys": str(workspace.authority.keyring.folder),
+        "encrypted": workspace.authority.keyring.encrypted,
+        "source": source,
+    }
 
 
 @sources.command("add")
@@ -97,15 +135,23 @@ def source_add(
         bool,
         typer.Option("--probation", help="New and unproved: shares one slot with all others on probation."),
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Let a new source publish."""
+    """Let a new source publish.
+
+    Its key is made here, unless --key gives the public half of one that was made elsewhere (`trustrag keys new`). What
+    it signed before it was added may be taken in afterwards.
+    """
     with open_workspace(context) as workspace:
         source = workspace.add_source(
             name, trust=trust, scope=scope or (), owner=owner, public_key=key, probation=probation
         )
         made = "its public key was given" if key else "its private key was made here"
-        typer.echo(
-            f"Added source {name} (key {source.keys[0].key.key_id[:16]}, {made}); policy version {workspace.policy.version}."
+        version = workspace.policy.version
+        say(
+            as_json,
+            _source_facts(source) | {"policy": version},
+            f"Added source {name} (key {source.keys[0].key.key_id[:16]}, {made}); policy version {version}.",
         )
 
 
@@ -126,7 +172,7 @@ def source_list(context: typer.Context, as_json: Json = False) -> None:
 
 
 @sources.command("show")
-def source_show(context: typer.Context, name: str, as_json: Json = False) -> None:
+def source_show(context: typer.Context, name: SourceName, as_json: Json = False) -> None:
     """Show one source: keys, scope, trust, and what of it stands."""
     with open_workspace(context) as workspace:
         facts = _source_facts(workspace.authority.source(name)) | {
@@ -135,33 +181,79 @@ def source_show(context: typer.Context, name: str, as_json: Json = False) -> Non
         if as_json:
             return print_json(facts)
         for label, value in facts.items():
-            typer.echo(f"{label:12} {value}")
+            typer.echo(f"{label:12} {' '.join(value) if isinstance(value, list) else value}")
     return None
 
 
 @sources.command("suspend")
-def source_suspend(context: typer.Context, name: str) -> None:
+def source_suspend(context: typer.Context, name: SourceName, as_json: Json = False) -> None:
     """Silence a source from the next query on; nothing is erased."""
-    with open_workspace(context) as workspace:
-        workspace.authority.set_active(name, False)
-        typer.echo(f"Suspended source {name}; policy version {workspace.policy.version}.")
+    _set_active(context, name, False, as_json)
 
 
 @sources.command("resume")
-def source_resume(context: typer.Context, name: str) -> None:
+def source_resume(context: typer.Context, name: SourceName, as_json: Json = False) -> None:
     """Let a suspended source be heard again."""
+    _set_active(context, name, True, as_json)
+
+
+def _set_active(context: typer.Context, name: str, active: bool, as_json: bool) -> None:
     with open_workspace(context) as workspace:
-        workspace.authority.set_active(name, True)
-        typer.echo(f"Resumed source {name}; policy version {workspace.policy.version}.")
+        workspace.authority.set_active(name, active)
+        version = workspace.policy.version
+        facts = _source_facts(workspace.authority.source(name)) | {"policy": version}
+        say(
+            as_json, facts, f"{'Resumed' if active else 'Suspended'} source {name}; policy version {version}."
+        )
+
+
+@keys.command("new")
+def keys_new(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="NAME", help="The source that will sign with it.")],
+    keys_folder: Annotated[
+        Path | None,
+        typer.Option("--keys", help="The store's public trust root (default: that of the workspace)."),
+    ] = None,
+    no_passphrase: NoPassphrase = False,
+    as_json: Json = False,
+) -> None:
+    """Make a source's key and print its public half.
+
+    For a source on its own machine, which needs the store's public keys/ folder and nothing else. The private half
+    stays under TRUSTRAG_HOME; the operator lets the source publish with `trustrag source add NAME --key PUBLIC`.
+    """
+    from trustrag.publisher import Publisher
+
+    if keys_folder is None:
+        workspace = find_workspace(context)
+        keys_folder = Settings.read(workspace).keys_folder(workspace)
+    publisher = Publisher.open(keys_folder, ask_passphrase=ask_passphrase)
+    key = publisher.new_key(source, lambda: None if no_passphrase else new_passphrase())
+    keyring = publisher.authority.keyring
+    facts = {
+        "source": source,
+        "key": key.key_id,
+        "public": key.raw.hex(),
+        "private_keys": str(keyring.folder),
+        "encrypted": keyring.encrypted,
+    }
+    sealed = "encrypted" if keyring.encrypted else "NOT encrypted"
+    lines = (
+        f"Made a key for source {source}; its private half is in {keyring.folder} ({sealed}).",
+        f"  public key  {key.raw.hex()}",
+        f"The operator of {publisher.authority.policy.context.store} runs: trustrag source add {source} --key {key.raw.hex()}",
+    )
+    say(as_json, facts, "\n".join(lines))
 
 
 @keys.command("list")
 def keys_list(context: typer.Context, as_json: Json = False) -> None:
-    """List every key: its purpose, its id, when its role expires, and whether its private half is here."""
+    """List every key: purpose, id, expiry, whether it is held here."""
     with open_workspace(context) as workspace:
         rows = workspace.authority.key_facts()
         if as_json:
-            return print_json([asdict(row) for row in rows])
+            return print_json([_key_facts(row) for row in rows])
         for row in rows:
             until = "" if row.expires is None else f"until {_date(row.expires)}"
             typer.echo(
@@ -174,13 +266,19 @@ def keys_list(context: typer.Context, as_json: Json = False) -> None:
 def keys_show(
     context: typer.Context,
     prefix: Annotated[str, typer.Argument(metavar="KEY", help="A key id or the first digits of one.")],
+    as_json: Json = False,
 ) -> None:
     """Show one key, with its public half in full."""
     with open_workspace(context) as workspace:
-        rows = [asdict(row) for row in workspace.authority.key_facts() if row.key.startswith(prefix)]
+        rows = [_key_facts(row) for row in workspace.authority.key_facts() if row.key.startswith(prefix)]
         if not rows:
-            raise typer.BadParameter(f"no key id begins with {prefix!r}; see `trustrag keys list`")
-        print_json(rows)
+            raise NotFoundError(f"no key id begins with {prefix!r}; see `trustrag keys list`")
+        if as_json:
+            return print_json(rows)
+        for row in rows:
+            for label, value in row.items():
+                typer.echo(f"{label:8} {value}")
+    return None
 
 
 @keys.command("refresh")
@@ -189,12 +287,14 @@ def keys_refresh(
     root: Annotated[
         bool, typer.Option("--root", help="Renew the root role too (its key has to be here).")
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Renew what expires: the trust root's roles, and the snapshot of what stands."""
+    """Renew what expires: the trust root's roles, and the snapshot."""
     with open_workspace(context, notices=False) as workspace:
         expires = workspace.refresh(root=root)
-        for role, until in expires.items():
-            typer.echo(f"{role:12} until {_date(until)}")
+        lines = (f"{role:12} until {_date(until)}" for role, until in expires.items())
+        facts = {role: _time(until) for role, until in expires.items()}
+        say(as_json, facts, "\n".join(lines))
 
 
 def _source_facts(source: "Source") -> dict[str, object]:
@@ -207,6 +307,14 @@ def _source_facts(source: "Source") -> dict[str, object]:
         "scope": list(source.scope),
         "keys": [key.key.key_id for key in source.keys],
     }
+
+
+def _key_facts(fact: "KeyFact") -> dict[str, object]:
+    return asdict(fact) | {"expires": None if fact.expires is None else _time(fact.expires)}
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _date(seconds: int) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustrag.errors import MalformedError, TrustragError
+from trustrag.errors import ConfigError, MalformedError, TrustragError
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.report import AttestReport, Outcome
 from trustrag.provenance.canonical import Digest, encode_metadata
@@ -196,6 +196,30 @@ def read_attestations(path: Path) -> Iterator[Envelope | ReadProblem]:
                 yield ReadProblem(f"{path.name}:{number}", f"{error.refusal}: {error}")
             while line and not line.endswith(b"\n"):
                 line = stream.readline(MAX_ENVELOPE_BYTES)
+
+
+def attest_into(
+    out: Path, documents: Iterable[Document | ReadProblem], *, signer: Signer, context: Context, now: int
+) -> AttestReport:
+    """Sign documents and add the envelopes to the file `out`, which is the memory of version numbers as well.
+
+    Raises ConfigError where `out` cannot be read or written, and MalformedError where it holds a bad line: to go on
+    from half a memory would number versions wrongly.
+    """
+    try:
+        lines = list(read_attestations(out)) if out.exists() else []
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be read: {error.strerror}") from error
+    for line in lines:
+        if isinstance(line, ReadProblem):
+            raise MalformedError(f"{line.path}: {line.reason}; repair or move the file, and sign again")
+    earlier = [line for line in lines if isinstance(line, Envelope)]
+    report, made = attest(documents, signer=signer, context=context, now=now, earlier=earlier)
+    try:
+        write_attestations(out, [*earlier, *made])
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
+    return report
 
 
 @dataclass(frozen=True, slots=True)
