@@ -20,15 +20,15 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority, KeyFact
-from trustrag.errors import ConfigError, MalformedError, UnsignedDocumentError
+from trustrag.errors import ConfigError, Refusal, StaleError, UnsignedDocumentError
 from trustrag.index.base import Vector
 from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
-from trustrag.ingest.attest import attest, read_attestations, write_attestations
+from trustrag.ingest.attest import attest_into, read_attestations
 from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
 from trustrag.ingest.document import Document, ReadProblem, from_langchain
 from trustrag.ingest.pipeline import Pipeline, Progress, Signers
 from trustrag.ingest.readers import read
-from trustrag.ingest.report import AttestReport, IngestReport
+from trustrag.ingest.report import AttestReport, IngestReport, Outcome
 from trustrag.keyring import Keyring, SeenState, UserState
 from trustrag.ledger import Ledger, Ruling, Sealer, Snapshot, VersionRow
 from trustrag.ledger.model import Action
@@ -37,7 +37,6 @@ from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport, verify_evidence_file
-from trustrag.provenance.keys import Signer
 from trustrag.provenance.policy import Policy, SeenCheckpoint, Source
 from trustrag.provenance.statement import Context, EmbedderId
 from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
@@ -59,6 +58,7 @@ __all__ = [
     "KeyFact",
     "Metadata",
     "Mode",
+    "Outcome",
     "RankedPassage",
     "RefusedPassage",
     "SearchReport",
@@ -291,20 +291,13 @@ class Workspace:
         licence: str | None = None,
     ) -> AttestReport:
         """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
-        out = Path(out)
-        earlier = list(map(_whole, _attestations(out))) if out.exists() else []
-        report, made = attest(
+        return attest_into(
+            Path(out),
             read(paths, prefix=prefix, licence=licence),
-            signer=self._source_signer(source or self.authority.own_source()),
+            signer=self.authority.source_signer(source or self.authority.own_source()),
             context=self.policy.context,
             now=self._clock(),
-            earlier=earlier,
         )
-        try:
-            write_attestations(out, [*earlier, *made])
-        except OSError as error:
-            raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
-        return report
 
     def _take_in(
         self,
@@ -319,8 +312,8 @@ class Workspace:
             raise UnsignedDocumentError(
                 "nothing says who publishes these documents: name a source to sign them, or give attestations"
             )
-        signer = None if source is None else self._source_signer(source)
-        self.authority.refresh()
+        self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
+        signer = None if source is None else self.authority.source_signer(source)
         policy = self.policy
         with self._writing() as ledger:
             pipeline = Pipeline(
@@ -399,7 +392,12 @@ class Workspace:
         report = self.search(question, k=k, sources=sources, mode=mode)
         passages = [ranked.passage for ranked in report.passages]
         return compose(
-            question, passages, contested=bool(report.contested), strict=mode == "strict", generator=generator
+            question,
+            passages,
+            contested=bool(report.contested),
+            strict=mode == "strict",
+            generator=generator,
+            nearness=lambda sentences: self.embedder.embed(sentences) @ self.embedder.embed_query(question),
         )
 
     def read(self, doc_id: str) -> tuple[VerifiedPassage, ...]:
@@ -466,7 +464,12 @@ class Workspace:
         with Ledger.open(self.folder, write=True) as ledger:
             gate = self._gate(self.policy)
             with ledger.view() as view:
-                gate.accept(view, self._clock())
+                try:
+                    gate.accept(view, self._clock())
+                except StaleError as error:
+                    # One that has only expired may be followed by a new one; one that was put back may not.
+                    if error.refusal is not Refusal.STALE_SNAPSHOT:
+                        raise
             yield ledger
             # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed.
             with ledger.view() as view:
@@ -480,9 +483,6 @@ class Workspace:
             self.authority.signer(policy.log.keys, "sign the log"),
             SNAPSHOT_LIFETIME,
         )
-
-    def _source_signer(self, name: str) -> Signer:
-        return self.authority.signer(self.authority.source(name).keys, f"sign as source {name}")
 
 
 def verify_evidence(data: bytes, keys: str | Path, *, now: int | None = None) -> EvidenceReport:
@@ -556,13 +556,6 @@ def _attestations(path: Path) -> list[Envelope | ReadProblem]:
         return list(read_attestations(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _whole(line: Envelope | ReadProblem) -> Envelope:
-    """A source's own file has no bad lines: to go on from one would number versions wrongly."""
-    if isinstance(line, ReadProblem):
-        raise MalformedError(f"{line.path}: {line.reason}; repair or move the file, and sign again")
-    return line
 
 
 def _slug(name: str) -> str:

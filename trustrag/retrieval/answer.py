@@ -11,10 +11,10 @@ cannot quote what was not proved.
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from trustrag.errors import BackendError
 from trustrag.provenance.evidence import VerifiedPassage
@@ -22,13 +22,17 @@ from trustrag.provenance.evidence import VerifiedPassage
 MAX_SENTENCES = 3
 """How many sentences an extractive answer quotes at most."""
 
-MIN_COVERAGE = 0.5
-"""The share of the question's weight (inverse document frequency of its content words) that a
-sentence and its passage must hold together before the sentence counts as an answer."""
+MIN_SCORE = 0.4
+"""Below this a sentence does not answer: nearness of meaning (cosine, 0.7) and the share of the question's words
+that it and its passage hold (0.3). Questions put to passages about something else stay below it."""
 
-_SENTENCE_END = re.compile(
-    r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])|\n{2,}|\n(?=[-*#|])"
-)
+CLOSE = 0.8
+"""A further sentence is quoted when it scores at least this share of the best one."""
+
+SHORTLIST = 10
+"""Sentences whose meaning is compared: the best by words. So few are embedded in milliseconds each, without torch."""
+
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])|\n{2,}|\n(?=[-*#|])")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 _ABBREVIATION = re.compile(
@@ -126,6 +130,10 @@ class Generator(Protocol):
         ...
 
 
+Nearness: TypeAlias = Callable[[Sequence[str]], Iterable[float]]
+"""How near the question is to each of these sentences in meaning: the cosine of their vectors."""
+
+
 def compose(
     question: str,
     passages: Sequence[VerifiedPassage],
@@ -133,11 +141,13 @@ def compose(
     contested: bool = False,
     strict: bool = False,
     generator: Generator | None = None,
+    nearness: Nearness | None = None,
 ) -> Grounded | Abstained:
     """Answer `question` from `passages` (best first), or say why not.
 
-    Requires passages that the gate proved. With `strict`, a contested question is not answered.
-    Raises `BackendError` when the generator fails.
+    Requires passages that the gate proved. With `strict`, a contested question is not answered. `nearness` compares
+    meanings where there is no generator; without it, words alone decide. Raises `BackendError` when the generator
+    fails.
     """
     if not passages:
         return Abstained(question, Silence.NO_PASSAGES, "no passage that can be proved matches the question")
@@ -148,7 +158,7 @@ def compose(
             "sources of equal standing contradict each other, and nothing decides",
         )
     if generator is None:
-        return _extract(question, passages, contested)
+        return _extract(question, passages, contested, nearness)
     return _generate(question, passages, contested, generator)
 
 
@@ -198,33 +208,54 @@ def _weights(question: str, passages: Sequence[VerifiedPassage]) -> dict[str, fl
     }
 
 
-def _extract(question: str, passages: Sequence[VerifiedPassage], contested: bool) -> Grounded | Abstained:
-    weights = _weights(question, passages)
-    total = sum(weights.values())
-    best: list[tuple[float, int, Citation]] = []
-    for rank, passage in enumerate(passages):
-        context = _terms(passage.text)
-        around = sum(w for t, w in weights.items() if t in context) / total if total else 0.0
-        for start, end in sentence_spans(passage.text):
-            held = _terms(passage.text[start:end])
-            inside = sum(w for t, w in weights.items() if t in held) / total if total else 0.0
-            # Half the weight may stand elsewhere in the passage: a sentence often says "it" for its topic.
-            coverage = 0.5 * inside + 0.5 * around if inside else 0.0
-            news = (
-                1.0 if held - weights.keys() else 0.0
-            )  # a sentence that only repeats the question answers nothing
-            best.append((coverage * news * (1.0 - 0.03 * rank), rank, Citation(passage, start, end)))
-    best.sort(key=lambda row: (-row[0], row[1], row[2].start))
-    if not best or best[0][0] < MIN_COVERAGE:
+def _extract(
+    question: str, passages: Sequence[VerifiedPassage], contested: bool, nearness: Nearness | None
+) -> Grounded | Abstained:
+    worded = sorted(_worded(question, passages), key=lambda row: -row.score)[:SHORTLIST]
+    if nearness is not None and worded:
+        near = nearness([row.citation.quote for row in worded])
+        worded = [
+            replace(row, score=(0.7 * max(0.0, float(cosine)) + 0.3 * row.coverage) * row.place)
+            for row, cosine in zip(worded, near, strict=True)
+        ]
+    best = sorted(worded, key=lambda row: -row.score)
+    if not best or best[0].score < MIN_SCORE:
         return Abstained(question, Silence.NOT_ANSWERED, "the proved passages do not answer the question")
-    chosen = _distinct([row for row in best if row[0] >= max(MIN_COVERAGE, 0.85 * best[0][0])])
+    chosen = _distinct([row.citation for row in best if row.score >= max(MIN_SCORE, CLOSE * best[0].score)])
     return Grounded(question, tuple(Sentence(c.quote, (c,)) for c in chosen), contested)
 
 
-def _distinct(rows: Sequence[tuple[float, int, Citation]]) -> list[Citation]:
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    citation: Citation
+    coverage: float
+    place: float
+    score: float
+
+
+def _worded(question: str, passages: Sequence[VerifiedPassage]) -> Iterator[_Scored]:
+    """Every sentence that adds something to the question, scored by the words that they share."""
+    weights = _weights(question, passages)
+    total = sum(weights.values())
+    if not total:
+        return
+    for rank, passage in enumerate(passages):
+        context = _terms(passage.text)
+        around = sum(weight for term, weight in weights.items() if term in context) / total
+        for start, end in sentence_spans(passage.text):
+            held = _terms(passage.text[start:end])
+            if not held - weights.keys():
+                continue  # a sentence that only repeats the question answers nothing
+            inside = sum(weight for term, weight in weights.items() if term in held) / total
+            # Half the weight may stand elsewhere in the passage: a sentence often says "it" for its topic.
+            coverage, place = 0.5 * inside + 0.5 * around, 1.0 - 0.03 * rank
+            yield _Scored(Citation(passage, start, end), coverage, place, coverage * place if inside else 0.0)
+
+
+def _distinct(citations: Sequence[Citation]) -> list[Citation]:
     """The first few quotations that do not say the same words again."""
     chosen: list[Citation] = []
-    for _, _, citation in rows:
+    for citation in citations:
         words = _terms(citation.quote)
         if all(len(words & _terms(c.quote)) < 0.8 * max(1, len(words)) for c in chosen):
             chosen.append(citation)
