@@ -12,7 +12,7 @@ from nacl.signing import SigningKey
 
 from tests.attacks.envelopes import ORDER, canonical, envelope, payload_of, stolen_key
 from tests.attacks.scene import NOW, Scene, attack, document, not_stopped
-from trustrag.errors import MalformedError, Refusal, UnsignedDocumentError
+from trustrag.errors import Refusal, TrustragError, UnsignedDocumentError
 from trustrag.workspace import Workspace
 
 STRANGER = SigningKey(b"\x66" * 32)
@@ -270,7 +270,8 @@ ODD_KEYS = {
 def test_odd_keys(scene: Scene) -> None:
     for public in (*ODD_KEYS.values(), mixed_order()):
         with scene.open() as workspace:
-            scene.fails(MalformedError, "", lambda: workspace.add_source("odd", public_key=public))  # noqa: B023
+            saying = "is no point that an honest Ed25519 key can be"
+            scene.fails(TrustragError, saying, lambda: workspace.add_source("odd", public_key=public))  # noqa: B023
 
 
 def mixed_order() -> str:
@@ -412,8 +413,8 @@ def test_one_key_under_two_ids(scene: Scene) -> None:
 @attack("a policy signed by a stranger", "targets are signed by the key that the root names")
 def test_strangers_policy(scene: Scene) -> None:
     path = policy_file(scene)
-    assert b'"trust":500' in path.read_bytes()
-    path.write_bytes(path.read_bytes().replace(b'"trust":500', b'"trust":999'))
+    assert b'"status":"suspended"' in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(b'"status":"suspended"', b'"status":"active" '))
     scene.refuses_store(Refusal.BAD_SIGNATURE)
 
 
@@ -485,7 +486,7 @@ def test_stolen_key_within_scope(scene: Scene) -> None:
 )
 def test_stolen_trust_root(scene: Scene) -> None:
     with forged_policy(scene) as policy:
-        policy["sources"][1]["trust"] = 1000  # type: ignore[index]
+        policy["sources"][1]["scope"] = ["default"]  # type: ignore[index]
     with scene.open() as workspace:
-        assert workspace.policy.sources[1].trust == 1000
+        assert workspace.policy.sources[1].scope == ("default",)
     scene.say("believed")

@@ -11,7 +11,6 @@ random time, opens the workspace again, and goes on with the same one. After eac
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -118,7 +117,9 @@ class Run:
             early = self.rng.random() < 0.1
             head = b"" if early else child.stdout.readline()
             time.sleep(self.rng.uniform(0.0, 1.5 if early else 0.6))
-            os.kill(child.pid, signal.SIGKILL)
+            if child.poll() is not None:
+                self.problems.append(f"kill {self.kills + 1}: the child ended by itself: {child.returncode}")
+            child.kill()  # SIGKILL
             said = (head + child.stdout.read()).split(b"\n")[:-1]
         steps = [int(line) for line in said if line.isdigit()]
         self.kills += 1
