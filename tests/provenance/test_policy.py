@@ -38,6 +38,7 @@ from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.evidence import accept_head
 from trustrag.provenance.policy import (
     Attested,
+    Bounds,
     Log,
     Policy,
     Role,
@@ -76,6 +77,10 @@ INGESTED = sign(ingest_statement(SAID, DOC).encode(), KEYS["ingest"])
             log=Log(ORIGIN, (policy_key("log", first_valid_index=3, last_valid_index=9, revoked=True),))
         ),
         make_policy(review=Role((), 0), sources=(replace(POLICY.sources[0], active=False),)),
+        make_policy(
+            standing=Bounds(3, 0, 1000, 0, 1000),
+            sources=(replace(POLICY.sources[0], trust=400, moved=-500),),
+        ),
     ],
 )
 def test_what_is_written_is_read_back(policy: Policy) -> None:
@@ -121,6 +126,77 @@ def test_a_status_has_two_spellings_and_no_third(bad: str | None) -> None:
     value = json.loads(POLICY.encode())
     value["sources"][0]["status"] = bad
     refused(Refusal.MALFORMED, lambda: Policy.parse(encode(value)))
+
+
+def plain(value: Any) -> bytes:
+    """As `encode`, for what it would refuse to write."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+
+
+STANDING: dict[str, tuple[Any, ...]] = {
+    "probationApprovals": (0, -1, 1.0, "10", True, None),
+    "probationAge": (-1, 1.0, "0", False, None),
+    "trustStep": (-1, 1001, 0.5, "50", None),
+    "trustFloor": (-1, 901, 1001, True, None),
+    "trustCeiling": (-1, 99, 1001, [], None),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [(name, bad) for name, values in STANDING.items() for bad in values]
+)
+def test_the_bounds_of_standing_are_held_to_one_by_one(name: str, bad: Any) -> None:
+    value = json.loads(POLICY.encode())
+    assert isinstance(value["standing"][name], int)
+    value["standing"][name] = bad
+    refused(Refusal.MALFORMED, lambda: Policy.parse(plain(value)))
+    # Floor above ceiling is a sum of two fields, which a schema cannot say.
+    alone = name.startswith("trust") and bad in (901, 99)
+    # To JSON Schema 1.0 is an integer; to us it is not, since two parsers may write it differently.
+    alone = alone or bad == 1.0
+    assert alone or list(Draft202012Validator(SCHEMA).iter_errors(value)) != []
+
+
+@pytest.mark.parametrize("bad", [-1, 1001, 1.0, "900", True, None])
+def test_a_prior_is_a_trust(bad: Any) -> None:
+    value = json.loads(POLICY.encode())
+    value["sources"][0]["prior"] = bad
+    refused(Refusal.MALFORMED, lambda: Policy.parse(plain(value)))
+    assert bad == 1.0 or list(Draft202012Validator(SCHEMA).iter_errors(value)) != []
+
+
+@pytest.mark.parametrize(
+    ("prior", "trust", "allowed"),
+    [
+        (500, 500, True),
+        (500, 100, True),
+        (500, 99, False),
+        (500, 900, True),
+        (500, 901, False),
+        (50, 50, True),  # the operator's own word may lie below the floor
+        (50, 49, False),
+        (1000, 1000, True),  # and above the ceiling
+        (950, 951, False),
+        (0, 900, True),
+    ],
+)
+def test_trust_is_moved_within_bounds_only(prior: int, trust: int, allowed: bool) -> None:
+    value = json.loads(make_policy(standing=Bounds(trust_floor=100, trust_ceiling=900)).encode())
+    value["sources"][0] |= {"prior": prior, "trust": trust}
+    if allowed:
+        source = Policy.parse(encode(value)).sources[0]
+        assert (source.prior, source.trust, source.moved) == (prior, trust, trust - prior)
+    else:
+        assert "beyond the bounds" in refused(Refusal.MALFORMED, lambda: Policy.parse(encode(value)))
+
+
+@given(st.integers(0, 1000), st.integers(-3000, 3000), st.integers(0, 1000), st.integers(0, 1000))
+def test_what_is_within_bounds_stays_there(prior: int, trust: int, one: int, other: int) -> None:
+    bounds = Bounds(trust_floor=min(one, other), trust_ceiling=max(one, other))
+    moved = bounds.within(prior, trust)
+    assert min(prior, bounds.trust_floor) <= moved <= max(prior, bounds.trust_ceiling)
+    assert bounds.within(prior, moved) == moved
+    assert bounds.within(prior, prior) == prior
 
 
 def test_a_policy_of_another_format_is_refused_by_name() -> None:
@@ -190,6 +266,15 @@ def test_one_public_key_serves_one_purpose(purpose: str) -> None:
         lambda: replace(ACME, scope=("acme/handbook/",)),
         lambda: replace(ACME, trust=-1),
         lambda: replace(ACME, trust=1001),
+        lambda: replace(ACME, moved=901),
+        lambda: replace(ACME, moved=-101),
+        lambda: Bounds(probation_approvals=0),
+        lambda: Bounds(probation_age=-1),
+        lambda: Bounds(trust_step=-1),
+        lambda: Bounds(trust_step=1001),
+        lambda: Bounds(trust_floor=-1),
+        lambda: Bounds(trust_ceiling=1001),
+        lambda: Bounds(trust_floor=501, trust_ceiling=500),
     ],
 )
 def test_a_part_that_cannot_stand(make: Callable[[], object]) -> None:

@@ -79,8 +79,62 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """How far a source's record may move its standing. Trust is in thousandths.
+
+    A source on probation needs `probation_approvals` documents that stand, and a log that grew by `probation_age`
+    entries since it first spoke. One ruling against a source costs `trust_step`. Whatever its record, trust stays
+    at or above `trust_floor` (to silence a source is a decision, not a sum) and at or below `trust_ceiling` (no
+    amount of pleasing texts buys full trust), unless the operator's own word lies beyond them.
+    """
+
+    probation_approvals: int = 10
+    probation_age: int = 40
+    trust_step: int = 50
+    trust_floor: int = 100
+    trust_ceiling: int = 900
+
+    def __post_init__(self) -> None:
+        check_integer(self.probation_approvals, "probationApprovals", 1)
+        check_integer(self.probation_age, "probationAge")
+        if not 0 <= self.trust_step <= 1000:
+            raise MalformedError("trustStep must be 0 to 1000 thousandths")
+        if not 0 <= self.trust_floor <= self.trust_ceiling <= 1000:
+            raise MalformedError(
+                "trustFloor and trustCeiling must be 0 to 1000 thousandths, the floor not above"
+            )
+
+    def within(self, prior: int, trust: int) -> int:
+        """`trust`, or the nearest to it that a source whose operator said `prior` may have."""
+        return max(min(prior, self.trust_floor), min(trust, max(prior, self.trust_ceiling)))
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {
+            "probationApprovals": self.probation_approvals,
+            "probationAge": self.probation_age,
+            "trustStep": self.trust_step,
+            "trustFloor": self.trust_floor,
+            "trustCeiling": self.trust_ceiling,
+        }
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Bounds":
+        return cls(
+            fields.integer("probationApprovals"),
+            fields.integer("probationAge"),
+            fields.integer("trustStep"),
+            fields.integer("trustFloor"),
+            fields.integer("trustCeiling"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """A named publisher. `scope` holds prefixes of tenant/collection/docId; `trust` is in thousandths."""
+    """A named publisher. `scope` holds prefixes of tenant/collection/docId.
+
+    `trust` is what is in force, in thousandths, and `moved` how far its record has moved it from what the operator
+    said (`prior`).
+    """
 
     name: str
     owner: str | None
@@ -89,6 +143,7 @@ class Source:
     trust: int
     active: bool = True
     probation: bool = False
+    moved: int = 0
 
     def __post_init__(self) -> None:
         check_segment(self.name, "source name")
@@ -100,8 +155,13 @@ class Source:
             check_text(prefix, "scope", 2048)
             if "" in prefix.split("/"):
                 raise MalformedError(f"scope {prefix!r} has an empty segment")
-        if not 0 <= self.trust <= 1000:
+        if not 0 <= self.trust <= 1000 or not 0 <= self.prior <= 1000:
             raise MalformedError(f"trust of source {self.name} must be 0 to 1000 thousandths")
+
+    @property
+    def prior(self) -> int:
+        """The trust that the operator gave it, in thousandths."""
+        return self.trust - self.moved
 
     def covers(self, context: Context, doc_id: str) -> bool:
         """Whether one of the scopes is a prefix of tenant/collection/docId, segment by segment."""
@@ -114,6 +174,7 @@ class Source:
             "owner": self.owner,
             "keys": [key.to_json() for key in self.keys],
             "scope": list(self.scope),
+            "prior": self.prior,
             "trust": self.trust,
             "status": "active" if self.active else "suspended",
             "probation": self.probation,
@@ -121,14 +182,16 @@ class Source:
 
     @classmethod
     def from_fields(cls, fields: Fields) -> "Source":
+        trust = fields.integer("trust")
         return cls(
             name=fields.text("name"),
             owner=fields.nullable("owner", fields.text),
             keys=read_keys(fields),
             scope=read_texts(fields, "scope"),
-            trust=fields.integer("trust"),
+            trust=trust,
             active=fields.text("status") == "active",
             probation=fields.boolean("probation"),
+            moved=trust - fields.integer("prior"),
         )
 
 

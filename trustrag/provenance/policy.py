@@ -19,7 +19,7 @@ from trustrag.provenance.checkpoint import Note, verify_checkpoint, verify_cosig
 from trustrag.provenance.envelope import Envelope, verify
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import check_integer
-from trustrag.provenance.parties import Log, PolicyKey, Role, Source, Witness, read_keys
+from trustrag.provenance.parties import Bounds, Log, PolicyKey, Role, Source, Witness, read_keys
 from trustrag.provenance.statement import (
     Context,
     DocumentClaim,
@@ -35,6 +35,7 @@ from trustrag.provenance.statement import (
 
 __all__ = [
     "Attested",
+    "Bounds",
     "Log",
     "Policy",
     "PolicyKey",
@@ -155,7 +156,8 @@ class _Holder:
 class Policy:
     """Who may say what in one context. Any change of it is a new version; `digest` is of its encoding.
 
-    `snapshot_age` is how many seconds after its issue a snapshot may still be served.
+    `snapshot_age` is how many seconds after its issue a snapshot may still be served; `standing` is how far the
+    record of a source may move its trust.
     """
 
     version: int
@@ -170,6 +172,7 @@ class Policy:
     snapshot_age: int
     witnesses: tuple[Witness, ...] = ()
     quorum: int = 0
+    standing: Bounds = field(default_factory=Bounds)
     digest: Digest = field(init=False, repr=False)
     _holders: dict[str, _Holder] = field(init=False, repr=False, compare=False)
 
@@ -186,6 +189,11 @@ class Policy:
             raise MalformedError("two sources have one name")
         if len({witness.name for witness in self.witnesses}) != len(self.witnesses):
             raise MalformedError("two witnesses have one name")
+        for source in self.sources:
+            if source.trust != self.standing.within(source.prior, source.trust):
+                raise MalformedError(
+                    f"trust of source {source.name} was moved beyond the bounds of the policy"
+                )
         object.__setattr__(self, "_holders", self._place_keys())
         object.__setattr__(self, "digest", Digest.of(self.encode()))
 
@@ -227,6 +235,7 @@ class Policy:
                     "quorum": self.quorum,
                 },
                 "maximumAge": {"snapshot": self.snapshot_age},
+                "standing": self.standing.to_json(),
             }
         )
 
@@ -251,6 +260,7 @@ class Policy:
                 Witness(item.text("name"), PolicyKey.from_fields(item)) for item in witnesses.objects("keys")
             ),
             quorum=witnesses.integer("quorum"),
+            standing=Bounds.from_fields(fields.fields("standing")),
         )
         # Whatever was not read makes the bytes differ.
         if policy.encode() != data:
