@@ -13,7 +13,7 @@ from trustrag.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trustrag.redteam.attacks import Attack
+    from trustrag.redteam.campaign import Attack
     from trustrag.redteam.report import RedTeamReport
 
 
