@@ -4,6 +4,7 @@ Nothing here knows a store or a framework, and no model is loaded unless a calle
 """
 
 from trustrag.consistency.certificate import Certificate, certify, stated
+from trustrag.consistency.changes import Changes, ValueChange, changed_values
 from trustrag.consistency.judges import (
     AnswerJudge,
     EntailmentJudge,
@@ -20,14 +21,17 @@ __all__ = [
     "SHARED_MEMORY",
     "AnswerJudge",
     "Certificate",
+    "Changes",
     "EntailmentJudge",
     "Finding",
     "Judge",
     "Likeness",
     "PairMemory",
     "Passage",
+    "ValueChange",
     "ValueJudge",
     "certify",
+    "changed_values",
     "collusion",
     "compare",
     "echo",

@@ -12,7 +12,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 TOKEN = re.compile(r"[^\W\d_]+(?:['’.&-][^\W\d_]+)*|\d+(?:[.,:]\d+)*")
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+")
+SENTENCE_END = re.compile(
+    r"(?<=[.!?])(?<![\s.(][A-Z]\.)(?<!\s(?:Mr|Dr|St|Jr|vs|No)\.)[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+"
+)
 MAX_TOKENS = 2_000
 """Tokens read of one text: a passage is a chunk, and a longer one must not buy a slower query."""
 SHINGLE = 5
@@ -184,4 +186,4 @@ def _common(place: int, words: Sequence[str], small: Collection[str]) -> bool:
     if after[:1].isupper() and after.lower() not in STOPWORDS:
         return False
     lower = words[place].lower()
-    return lower in small or lower.endswith("ly")
+    return lower in small or (lower.endswith("ly") and len(lower) > 6)

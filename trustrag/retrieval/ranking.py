@@ -50,7 +50,7 @@ __all__ = [
 Mode = Literal["weighted", "strict", "report"]
 Weights = NDArray[np.float64]
 
-REPEATED, ECHOED, COPIED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.5, 0.75, 0.4
+REPEATED, ECHOED, COPIED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.5, 0.65, 0.4
 """What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is
 made for retrieval and nothing else; a copy adds nothing; a key on probation that no established source supports gives
 way to those that are as relevant, and one that an established source contradicts has to wait."""
