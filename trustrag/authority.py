@@ -22,8 +22,9 @@ from trustrag.errors import (
 )
 from trustrag.keyring import Keyring, SeenState, UserState
 from trustrag.provenance.keys import PublicKey, Signer
+from trustrag.provenance.names import check_segment
 from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
-from trustrag.provenance.statement import Context, check_segment
+from trustrag.provenance.statement import Context
 
 SNAPSHOT_LIFETIME = 365 * 86_400
 """Seconds for which a snapshot may be served. Every ingest makes a new one; `trustrag keys refresh` renews."""

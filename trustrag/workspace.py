@@ -7,9 +7,7 @@ One folder holds one collection of one store. Private keys and the rollback memo
 `$TRUSTRAG_HOME` (the user's configuration folder by default), by store id.
 """
 
-import re
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,33 +15,45 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
+from trustrag._wiring import (
+    CUSTOM,
+    AnyEmbedder,
+    LongMemory,
+    identity_of,
+    opened_embedder,
+    read_lines,
+    require_room,
+    require_same_embedder,
+    slug,
+    undone_on_failure,
+)
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority, KeyFact
-from trustrag.errors import ConfigError, Refusal, StaleError, UnsignedDocumentError
+from trustrag.errors import Refusal, StaleError, UnsignedDocumentError
 from trustrag.index.base import Vector
-from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
-from trustrag.ingest.attest import attest_into, read_attestations
+from trustrag.index.embedding import Embedder
+from trustrag.ingest.attest import attest_into
 from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
 from trustrag.ingest.document import Document, ReadProblem, from_langchain
 from trustrag.ingest.pipeline import Pipeline, Progress, Signers
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
-from trustrag.keyring import Keyring, SeenState, UserState
+from trustrag.keyring import Keyring
 from trustrag.ledger import Ledger, Ruling, Sealer, Snapshot, VersionRow
 from trustrag.ledger.model import Action
 from trustrag.monitor.audit import AuditReport, audit
-from trustrag.provenance.canonical import Digest, Metadata
+from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport, verify_evidence_file
-from trustrag.provenance.policy import Policy, SeenCheckpoint, Source
-from trustrag.provenance.statement import Context, EmbedderId
+from trustrag.provenance.policy import Policy, Source
+from trustrag.provenance.statement import Context
 from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
-from trustrag.retrieval.gate import Gate, Seen
+from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import RankedPassage, Retriever, SearchReport
-from trustrag.settings import FILE_NAME, Settings
+from trustrag.settings import Settings
 from trustrag.trustroot import TrustRoot
 
 __all__ = [
@@ -67,9 +77,6 @@ __all__ = [
     "Workspace",
     "verify_evidence",
 ]
-
-AnyEmbedder: TypeAlias = Embedder | EmbedsDocuments | str
-"""An embedder of ours, a LangChain-like one, or a name for `open_embedder`."""
 
 
 class Workspace:
@@ -121,32 +128,22 @@ class Workspace:
         Raises `ConfigError` for a folder that is not new or empty. What fails leaves nothing behind.
         """
         folder = Path(folder).resolve()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            what = (
-                "already holds a workspace"
-                if (folder / FILE_NAME).exists()
-                else "exists and is not an empty folder"
-            )
-            raise ConfigError(f"{folder} {what}: give init a new folder")
         settings = Settings(
-            store=f"{_slug(store or folder.name)}-{secrets.token_hex(4)}",
+            store=f"{slug(store or folder.name)}-{secrets.token_hex(4)}",
             keys="keys" if keys is None else str(Path(keys).resolve()),
-            embedder=embedder if isinstance(embedder, str) else "custom",
+            embedder=embedder if isinstance(embedder, str) else CUSTOM,
             index=index,
             chunk_size=chunk_size,
             chunk_overlap=chunk_overlap,
         )
-        context = Context(settings.store, tenant, collection)
-        made = _open_embedder(embedder)
-        identity = EmbedderId(made.id.name, made.id.dimension, Digest(made.id.digest))
         keys_folder = settings.keys_folder(folder)
-        if keys_folder.exists() and any(keys_folder.iterdir()):
-            raise ConfigError(f"{keys_folder} is not empty: one trust root belongs to one store")
+        require_room(folder, keys_folder)
+        made, context = opened_embedder(embedder), Context(settings.store, tenant, collection)
         keyring = Keyring.create(settings.store, passphrase, apart_from=(folder, keys_folder))
-        with _undone_on_failure(folder, keys_folder, keyring.folder):
+        with undone_on_failure(folder, keys_folder, keyring.folder):
             authority = Authority.found(context, keys_folder, keyring, source, folder, clock or _now)
             workspace = cls(folder, settings, authority, embedder=made, clock=clock)
-            with Ledger.create(folder, context, identity) as ledger:
+            with Ledger.create(folder, context, identity_of(made)) as ledger:
                 ledger.reseal(workspace._sealer(), workspace._clock())
             settings.write(folder)
         return workspace
@@ -306,7 +303,7 @@ class Workspace:
         attestations: str | Path | Sequence[Envelope],
         progress: Progress | None,
     ) -> IngestReport:
-        given = _attestations(Path(attestations)) if isinstance(attestations, str | Path) else attestations
+        given = read_lines(Path(attestations)) if isinstance(attestations, str | Path) else attestations
         envelopes = list(given)
         if source is None and not envelopes:
             raise UnsignedDocumentError(
@@ -431,7 +428,7 @@ class Workspace:
         """The embedder that this workspace's vectors were made with; opened at first use."""
         with self._lock:
             if self._embedder is None:
-                self._embedder = _open_embedder(self._given)
+                self._embedder = opened_embedder(self._given)
             return self._embedder
 
     def _reader(self) -> Ledger:
@@ -446,7 +443,7 @@ class Workspace:
         with self._lock:
             if self._retriever is None:
                 ledger = self._reader()
-                _require_same_embedder(ledger.embedder, self.embedder)
+                require_same_embedder(ledger.embedder, self.embedder)
                 gate = self._gate(policy)
                 self._retriever = Retriever(
                     ledger, self.folder / "index", self.embedder, gate, index=self.settings.index
@@ -456,7 +453,7 @@ class Workspace:
             return self._retriever
 
     def _gate(self, policy: Policy) -> Gate:
-        return Gate(policy, policy.context, _LongMemory(self.authority.memory))
+        return Gate(policy, policy.context, LongMemory(self.authority.memory))
 
     @contextmanager
     def _writing(self) -> Iterator[Ledger]:
@@ -493,74 +490,6 @@ def verify_evidence(data: bytes, keys: str | Path, *, now: int | None = None) ->
     moment = _now() if now is None else now
     root = TrustRoot.open(Path(keys), moment)
     return verify_evidence_file(data, root.policy, now=moment)
-
-
-class _LongMemory:
-    """The gate's memory, kept in the user's own folder."""
-
-    def __init__(self, state: UserState) -> None:
-        self._state = state
-
-    def seen(self) -> Seen | None:
-        """See `gate.Memory`."""
-        state = self._state.read()
-        if state is None or state.log_root is None:
-            return None
-        return Seen(state.snapshot_version, SeenCheckpoint(state.log_size, state.log_root))
-
-    def advance(self, seen: Seen) -> None:
-        """See `gate.Memory`."""
-        self._state.advance(
-            SeenState(
-                snapshot_version=seen.snapshot_version,
-                log_size=seen.checkpoint.size,
-                log_root=seen.checkpoint.root,
-            )
-        )
-
-
-@contextmanager
-def _undone_on_failure(*folders: Path) -> Iterator[None]:
-    """Remove what was being made if it fails: half a workspace is opened by nothing and stands in the way of the next."""
-    try:
-        yield
-    except BaseException:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _open_embedder(given: AnyEmbedder) -> Embedder:
-    if isinstance(given, str):
-        if given == "custom":
-            raise ConfigError("this workspace was made with an embedder object: give it as embedder=")
-        return open_embedder(given)
-    return adapt_embedder(given) if isinstance(given, EmbedsDocuments) else given
-
-
-def _require_same_embedder(made_with: EmbedderId, embedder: Embedder) -> None:
-    if (made_with.name, made_with.dimension, made_with.digest.value) != (
-        embedder.id.name,
-        embedder.id.dimension,
-        embedder.id.digest,
-    ):
-        raise ConfigError(
-            f"this workspace's vectors were made by {made_with.name} ({made_with.dimension} dimensions, digest "
-            f"{made_with.digest.hex[:16]}), not by {embedder.id.name} ({embedder.id.digest.hex()[:16]}): open it with that one"
-        )
-
-
-def _attestations(path: Path) -> list[Envelope | ReadProblem]:
-    """What a file of attestations holds; a bad line is a problem of its own, and costs no other line."""
-    try:
-        return list(read_attestations(path))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _slug(name: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
-    return slug or "store"
 
 
 def _now() -> int:

@@ -19,8 +19,9 @@ from trustrag.ledger import Ledger, StoredPassage, VersionRow
 from trustrag.provenance.canonical import Digest, encode_metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.keys import PublicKey
+from trustrag.provenance.names import MAX_DOC_ID_BYTES, check_text
 from trustrag.provenance.policy import Policy, Source
-from trustrag.provenance.statement import MAX_DOC_ID_BYTES, DocumentClaim, check_text
+from trustrag.provenance.statement import DocumentClaim
 
 Settled: TypeAlias = tuple[Literal["unchanged", "refused"], Outcome]
 

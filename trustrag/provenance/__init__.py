@@ -2,5 +2,5 @@
 
 Standard library, PyNaCl and rfc8785 only. Nothing here reads a file, a clock or a network, and nothing keeps
 global state: bytes come in, values or refusals come out. Read it from the bottom up: `canonical`, `merkle`,
-`keys`, `envelope`, `statement`, `checkpoint`, `policy`, `evidence`.
+`keys`, `envelope`, `names`, `statement`, `checkpoint`, `parties`, `policy`, `standing`, `evidence`, `export`.
 """

@@ -20,10 +20,14 @@ from typing import Final, Protocol, TypeAlias
 
 from trustrag.errors import MalformedError
 from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse_canonical, rfc3339
-from trustrag.provenance.names import MAX_DOC_ID_BYTES as MAX_DOC_ID_BYTES
-from trustrag.provenance.names import check_integer, check_uri, read_texts
-from trustrag.provenance.names import check_segment as check_segment
-from trustrag.provenance.names import check_text as check_text
+from trustrag.provenance.names import (
+    MAX_DOC_ID_BYTES,
+    check_integer,
+    check_segment,
+    check_text,
+    check_uri,
+    read_texts,
+)
 
 T: Final = "urn:trustrag:"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
