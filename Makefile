@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage lint format bench interop clean
+.PHONY: help install demo test coverage lint format bench interop attacks kills clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ bench: $(STAMP)  ## the numbers in docs/benchmarks.md, measured here
 
 interop: $(STAMP)  ## tools that we did not write accept our bytes and refuse bent ones
 	@$(BIN)/python -m tests.interop
+
+attacks: $(STAMP)  ## make every attack of docs/threat-model.md on a real store and print what came of it
+	@$(BIN)/python -m tests.attacks
+
+kills: $(STAMP)  ## kill -9 an ingest 200 times and look what is left (a quarter of an hour)
+	@$(BIN)/python -m tests.robustness.kills 200
 
 clean:  ## remove .venv and every cache
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov node_modules

@@ -213,7 +213,7 @@ def test_good_lines_beside_bad_ones(scene: Scene) -> None:
 def test_terminal_escapes(scene: Scene) -> None:
     paper = scene.root / "paper.txt"
     paper.write_text("Audit logs \x1b]0;owned\x07\x1b[2J are kept \x9b31m for ever.")
-    odd = scene.root / "od\x1b[31md.txt"
+    odd = scene.root / "od\x1b[31m\u202ed.txt"
     odd.write_text("Audit logs are odd.")
     words = ("-w", str(scene.folder))
     said = command(*words, "ingest", str(paper), str(odd), "--sign", "--source", "wiki", "--prefix", "wiki/")[
@@ -223,7 +223,7 @@ def test_terminal_escapes(scene: Scene) -> None:
         command(*words, "search", "Audit logs")[1]
         + command(*words, "ask", "How long are audit logs kept?")[1]
     )
-    assert not set(said) & {"\x1b", "\x07", "\x9b"}
+    assert not set(said) & {"\x1b", "\x07", "\x9b", "\u202e"}
     scene.say("printed as blanks")
 
 
