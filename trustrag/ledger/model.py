@@ -120,6 +120,22 @@ class VersionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceRows:
+    """What the ledger remembers of one source; unsigned.
+
+    `documents` are the chunks of what stands, int64[n, 2] of (first chunk, count) in the order of admission.
+    `held` documents wait in quarantine with nothing newer in their place; `ruled` are those that a ruling put
+    there, and that were not restored since, whatever became of them.
+    """
+
+    documents: Ids
+    superseded: int
+    withdrawn: int
+    held: tuple[str, ...]
+    ruled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StoredPassage:
     """A chunk with all that proves it. Nothing here is verified yet. `vector` is little-endian float32."""
 

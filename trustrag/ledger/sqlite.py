@@ -192,6 +192,11 @@ class Session:
         )
         return [version_row(row) for row in rows]
 
+    def standings_of(self, source: str) -> dict[str, int]:
+        """How many versions a source has in each standing."""
+        rows = self._rows("SELECT standing, count(*) FROM version WHERE source = ? GROUP BY standing", source)
+        return {as_text(row[0], "version.standing"): as_integer(row[1], "count") for row in rows}
+
     def struck_with_source(self, source: str) -> list[VersionRow]:
         """The versions that rulings on the source took away, without those that something newer of the same
         document replaces: a version that stands, or another of these.
@@ -355,6 +360,22 @@ class Session:
             item.version,
             item.reason,
         )
+
+    def quarantines(self) -> list[tuple[int, bool, str | None, str | None]]:
+        """(snapshot, whether it quarantined or else restored, document, source) of these rulings, oldest first."""
+        rows = self._rows(
+            "SELECT snapshot, action = 'quarantine', doc_id, source FROM ruling"
+            " WHERE action IN ('quarantine', 'restore') ORDER BY id"
+        )
+        return [
+            (
+                as_integer(snapshot, "ruling.snapshot"),
+                bool(struck),
+                None if doc_id is None else as_text(doc_id, "ruling.doc_id"),
+                None if source is None else as_text(source, "ruling.source"),
+            )
+            for snapshot, struck, doc_id, source in rows
+        ]
 
     # -- following and filtering
 

@@ -12,6 +12,7 @@ from trustrag.ledger.model import (
     Changes,
     Ids,
     Snapshot,
+    SourceRows,
     StoredPassage,
     UnprovedPassage,
     Vectors,
@@ -108,6 +109,38 @@ class View:
         for _, versions in groupby(self._session.all_versions(), key=lambda row: row.doc_id):
             *_, newest = versions
             yield newest
+
+    def record(self, source: str) -> SourceRows:
+        """What became of all that a source published, now; nothing for a name that never did."""
+        counts = self._session.standings_of(source)
+        struck = self._session.versions_of_source(source, ("quarantined", "withdrawn"))
+        held = {row.doc_id for row in struck if row.standing == "quarantined" and self._waits(row)}
+        return SourceRows(
+            documents=self._session.standing_spans((source,))[:, 1:],
+            superseded=counts.get("superseded", 0),
+            withdrawn=counts.get("withdrawn", 0),
+            held=tuple(sorted(held)),
+            ruled=tuple(sorted(self._ruled_against(source, struck))),
+        )
+
+    def _waits(self, row: VersionRow) -> bool:
+        active = self.active(row.doc_id)
+        return active is None or active.version < row.version
+
+    def _ruled_against(self, source: str, struck: Sequence[VersionRow]) -> set[str]:
+        """The documents that a ruling quarantined and none restored; withdrawing alone is no doubt, but may follow one."""
+        rulings: dict[str | None, list[tuple[int, bool]]] = {}
+        for snapshot, quarantined, doc_id, whole in self._session.quarantines():
+            if whole in (None, source):
+                rulings.setdefault(doc_id, []).append((snapshot, quarantined))
+        found = set()
+        for row in struck:
+            over = [*rulings.get(row.doc_id, ()), *rulings.get(None, ())]
+            since = [quarantined for snapshot, quarantined in sorted(over) if snapshot > row.admitted]
+            # What is in quarantine still was not meant by a restore: that was of another version.
+            if since and (since[-1] or (row.standing == "quarantined" and any(since))):
+                found.add(row.doc_id)
+        return found
 
     # -- what an index needs
 
