@@ -54,7 +54,8 @@ def changed_values(old_text: str, new_text: str) -> Changes:
     added = tuple(sentence for j, sentence in enumerate(new) if j not in kept_new)
     removed = tuple(sentence for i, sentence in enumerate(old) if i not in kept_old)
     often = Counter((change.old.lower(), change.new.lower()) for change in found)
-    values, words = [], []
+    values: list[ValueChange] = []
+    words: list[ValueChange] = []
     for change in found:
         # The same word replaced by the same word again and again is not style: it is the subject.
         again = often[change.old.lower(), change.new.lower()] > 1
@@ -131,10 +132,12 @@ def _joined(blocks: Sequence[Opcode]) -> Iterator[tuple[int, int, int, int]]:
 def _kind(
     before: Reading, was: range, gone: Sequence[str], after: Reading, now: range, come: Sequence[str]
 ) -> str:
-    """The strictest kind among the values that went and came; empty if either side has no value at all."""
+    """The strictest kind among the values that went and came; empty if either side has no content word at all."""
     old = {value.kind for value in before.values if value.place in was and value.form in gone}
     new = {value.kind for value in after.values if value.place in now and value.form in come}
-    if not old or not new:
+    if not (old or any(before.roots[place] for place in was)) or not (
+        new or any(after.roots[place] for place in now)
+    ):
         return ""
     for kind in (NUMBER, DATE, NAME):
         if kind in old and kind in new:

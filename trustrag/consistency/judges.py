@@ -83,11 +83,14 @@ class ValueJudge:
     def judge(
         self, question: str, alike: Likeness, relevance: NDArray[np.float64], memory: PairMemory
     ) -> Sequence[Finding]:
-        wanted = want(question, alike.readings)
-        stated = [answers(wanted, reading) for reading in alike.readings]
         pairs = independent_pairs(alike, relevance)
         if not pairs:
             return []
+        wanted = want(question, alike.readings)
+        stated = {
+            place: answers(wanted, alike.readings[place])
+            for place in {place for pair in pairs for place in pair}
+        }
         nearest = max(pairs, key=lambda pair: company(alike, relevance, pair))
         found: list[Finding] = []
         for i, j in pairs:
@@ -102,7 +105,7 @@ class ValueJudge:
 
     @staticmethod
     def _nearest(
-        i: int, j: int, stated: Sequence[Mapping[str, float]], alike: Likeness, conflict: float
+        i: int, j: int, stated: Mapping[int, Mapping[str, float]], alike: Likeness, conflict: float
     ) -> Finding:
         value, other = leading(stated[i]), leading(stated[j])
         for mine, there in ((value, j), (other, i)):

@@ -121,7 +121,7 @@ def compare(passages: Sequence[Passage], memory: PairMemory | None = None) -> Li
     rows, columns = np.triu_indices(n, 1)
     wording, shared, copied = np.eye(n), np.eye(n), np.eye(n)
     if n > 1:
-        pairs = np.array(_text_pairs(readings, rows, columns, memory or SHARED_MEMORY))
+        pairs = np.array(_text_pairs(readings, rows, columns, SHARED_MEMORY if memory is None else memory))
         wording[rows, columns] = wording[columns, rows] = pairs[:, 0]
         shared[rows, columns] = shared[columns, rows] = pairs[:, 1]
         copied[rows, columns], copied[columns, rows] = pairs[:, 2], pairs[:, 3]

@@ -13,7 +13,9 @@ from itertools import pairwise
 
 TOKEN = re.compile(r"[^\W\d_]+(?:['’.&-][^\W\d_]+)*|\d+(?:[.,:]\d+)*")
 SENTENCE_END = re.compile(
-    r"(?<=[.!?])(?<![\s.(][A-Z]\.)(?<!\s(?:Mr|Dr|St|Jr|vs|No)\.)[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+"
+    r"(?<=[.!?])"  # ended by a stop,
+    r"(?<![\s.(][A-Z]\.)(?<!\s(?:Mr|Dr|St|Jr|vs|No)\.)"  # but not by an initial or a title,
+    r"[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|\n+"  # followed by a capital or a number; or by a new line
 )
 MAX_TOKENS = 2_000
 """Tokens read of one text: a passage is a chunk, and a longer one must not buy a slower query."""
@@ -169,7 +171,7 @@ def _values(words: Sequence[str], roots: Sequence[str], sentence_of: Sequence[in
         lower = word.lower()
         form = normal(lower)
         if form[0].isdigit():
-            yield Value(form, DATE if _YEAR.fullmatch(form) else NUMBER, place)
+            yield Value(form, DATE if _YEAR.fullmatch(lower) else NUMBER, place)
         elif lower in _MONTHS and word[0].isupper():
             yield Value(form, DATE, place)
         elif roots[place] and len(word) > 1:
@@ -182,8 +184,8 @@ def _values(words: Sequence[str], roots: Sequence[str], sentence_of: Sequence[in
 
 def _common(place: int, words: Sequence[str], small: Collection[str]) -> bool:
     """Whether a capital that opens a sentence says nothing: an adverb, or a word also written small."""
-    after = words[place + 1] if place + 1 < len(words) else ""
-    if after[:1].isupper() and after.lower() not in STOPWORDS:
-        return False
     lower = words[place].lower()
-    return lower in small or (lower.endswith("ly") and len(lower) > 6)
+    if lower.endswith("ly") and len(lower) > 6:
+        return True
+    after = words[place + 1] if place + 1 < len(words) else ""
+    return lower in small and not (after[:1].isupper() and after.lower() not in STOPWORDS)

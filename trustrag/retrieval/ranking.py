@@ -165,7 +165,9 @@ def rerank(
     if not passages:
         return Ranking((), (), (), None)
     alike = compare(originals([_passage(c) for c in passages]), memory)
-    weighed = _weigh(question, passages, alike, judge or ValueJudge(), memory or SHARED_MEMORY)
+    weighed = _weigh(
+        question, passages, alike, judge or ValueJudge(), SHARED_MEMORY if memory is None else memory
+    )
     ranked = [weighed.explain(index) for index in range(len(passages))]
     chosen = _choose(weighed, limit, mode)
     kept = set(chosen)

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.consistency.world import ELSEWHERE, LIES, PAGE, QUESTION, alike, falling
+from trustrag.consistency import AnswerJudge, EntailmentJudge, Judge, Likeness, PairMemory, ValueJudge
+
+
+class NumberModel:
+    """An NLI model small enough to check by hand: sentences with different numbers contradict."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def predict(self, sentences: list[tuple[str, str]]) -> NDArray[np.float32]:
+        self.asked += len(sentences)
+        rows = []
+        for a, b in sentences:
+            left, right = ({word for word in text.split() if word.isdigit()} for text in (a, b))
+            same = bool(left & right)
+            rows.append(
+                [-4.0, 4.0, 0.0] if same else [4.0, -4.0, 0.0] if left and right else [-4.0, -4.0, 4.0]
+            )
+        return np.array(rows, dtype=np.float32)
+
+
+class Reply:
+    def __init__(self, content: str) -> None:
+        self.content = content
+
+
+class ReadingModel:
+    """A chat model that answers with the first two-digit number of the passage."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def invoke(self, input: str) -> object:
+        self.asked += 1
+        passage = input.split("Passage:\n")[1].split("\n\nQuestion:")[0]
+        numbers = [word.strip(".,") for word in passage.split() if word.strip(".,").isdigit()]
+        short = [number for number in numbers if len(number) == 2]
+        return Reply(short[0] if short else "NONE")
+
+
+def contest(lie: str = LIES[0]) -> Likeness:
+    return alike(("m", lie), ("almanac", PAGE[0]), *[(f"o{i}", text) for i, text in enumerate(ELSEWHERE)])
+
+
+def judges() -> list[Judge]:
+    return [ValueJudge(), EntailmentJudge(NumberModel(), "numbers"), AnswerJudge(ReadingModel(), "reader")]
+
+
+@pytest.mark.parametrize("judge", judges(), ids=lambda judge: judge.name)
+def test_two_values_for_one_slot_conflict(judge: Judge) -> None:
+    measured = contest()
+    found = judge.judge(QUESTION, measured, falling(8), PairMemory())
+    worst = max(found, key=lambda finding: finding.conflict)
+    assert {worst.a, worst.b} == {0, 1}
+    assert worst.conflict >= judge.certain
+    assert worst.value != worst.other
+
+
+@pytest.mark.parametrize("judge", judges(), ids=lambda judge: judge.name)
+def test_the_same_text_with_the_true_value_does_not_conflict(judge: Judge) -> None:
+    measured = contest(LIES[0].replace("24", "23"))
+    found = judge.judge(QUESTION, measured, falling(8), PairMemory())
+    assert all(finding.conflict < judge.certain for finding in found if {finding.a, finding.b} == {0, 1})
+    assert any({finding.a, finding.b} == {0, 1} and finding.agreement >= 0.5 for finding in found)
+
+
+def test_one_owner_alone_neither_agrees_nor_conflicts() -> None:
+    measured = alike(("a", LIES[0]), ("a", PAGE[0]))
+    for judge in judges():
+        assert not judge.judge(QUESTION, measured, falling(2), PairMemory())
+
+
+def test_an_nli_result_is_kept() -> None:
+    model, memory = NumberModel(), PairMemory()
+    judge = EntailmentJudge(model, "numbers")
+    judge.judge(QUESTION, contest(), falling(8), memory)
+    asked = model.asked
+    judge.judge(QUESTION, contest(), falling(8), memory)
+    assert model.asked == asked
+
+
+def test_an_answer_is_kept_and_bounded() -> None:
+    model = ReadingModel()
+    judge = AnswerJudge(model, "reader")
+    judge.judge(QUESTION, contest(), falling(8), PairMemory())
+    asked = model.asked
+    judge.judge(QUESTION, contest(), falling(8), PairMemory())
+    assert model.asked == asked == 8
+    small = AnswerJudge(ReadingModel(), "small", size=1)
+    assert small.judge(QUESTION, contest(), falling(8), PairMemory())
+
+
+def test_no_passage_sees_another() -> None:
+    seen: list[str] = []
+
+    class Watching(ReadingModel):
+        def invoke(self, input: str) -> object:
+            seen.append(input)
+            return super().invoke(input)
+
+    AnswerJudge(Watching(), "watching").judge(QUESTION, contest(), falling(8), PairMemory())
+    assert all(not (LIES[0] in prompt and PAGE[0] in prompt) for prompt in seen)
