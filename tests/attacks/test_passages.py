@@ -312,6 +312,14 @@ def test_damaged_pages(scene: Scene) -> None:
         scene.search_is_useless(or_honest=True)
 
 
+@attack("file what stands under a bucket that is not there", "an entry is looked for where its id says")
+def test_bucket_that_is_not_there(scene: Scene) -> None:
+    for bucket in (2**31, -1, 65_536):
+        scene.sql("UPDATE standing SET bucket = ? WHERE doc_id = 'travel.txt'", bucket)
+        scene.refuses_passage(Refusal.NOT_IN_SNAPSHOT, "travel.txt", "Journeys by train")
+        scene.audit_names("bucket")
+
+
 @attack("a homoglyph of a document's id in the rows", "the id is in the signed entry")
 def test_homoglyph_in_rows(scene: Scene) -> None:
     scene.sql("UPDATE version SET doc_id = 'rеtention.txt' WHERE doc_id = 'retention.txt'")

@@ -1,0 +1,197 @@
+"""`python -m tests.attacks.fuzz 1000`: change the files of a workspace at random, ask, read, audit and write.
+
+Each round starts from the honest store, changes some cells of the database by SQL or some bytes of any file (database,
+vectors, index, keys/, trustrag.toml), and lets a client work with it. Nothing altered may be served, no honest writer
+may seal what was slipped in, and whatever goes wrong has to be one of our errors, soon.
+"""
+
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.attacks.scene import QUESTION, Scene, build, document, staged, told
+from trustrag.errors import TrustragError
+
+SLOW = 10.0  # seconds: an honest store answers in a hundredth of it
+INTEGERS = (-1, 0, 1, 2, 3, 7, 2**31, 2**53, 2**63 - 1, -(2**63))
+TEXTS = (
+    "",
+    "x",
+    "active",
+    "superseded",
+    "quarantined",
+    "\u202e",
+    "a" * 5000,
+    "travel.txt",
+    "[]",
+    '{"a":1}',
+    "\x00",
+)
+NEW = document("new.txt", "Something quite new is written here.", audience="public")
+READ = ("retention.txt", "handbook.txt", "recalled.txt", "doubtful.txt")
+
+
+@dataclass
+class Fuzz:
+    """One honest store, and what became of it so far."""
+
+    scene: Scene
+    clean: Path
+    rng: random.Random
+    seen: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def round(self) -> None:
+        """Change something, then work with it."""
+        shutil.rmtree(self.scene.folder)
+        shutil.copytree(self.clean, self.scene.folder)
+        what = self.change_cells() if self.rng.random() < 0.7 else self.change_bytes()
+        if self.rng.random() < 0.5:
+            shutil.rmtree(self.scene.folder / "index", ignore_errors=True)
+        self.attempt("search", what, self.search)
+        for name, act, share in (
+            ("audit", self.scene.audit, 0.4),
+            ("read", self.read, 0.3),
+            ("write", self.write, 0.3),
+        ):
+            if self.rng.random() < share:
+                self.attempt(name, what, act)
+
+    def attempt(self, name: str, what: str, act: Callable[[], object]) -> None:
+        """Do one thing; note what came of it."""
+        start = time.monotonic()
+        try:
+            act()
+            came = "done"
+        except TrustragError as error:
+            came = str(getattr(error, "refusal", type(error).__name__))
+        except Exception as error:
+            came = type(error).__name__
+            self.wrong.append(f"{name} after {what}: {came}: {str(error)[:300]}")
+        if time.monotonic() - start > SLOW:
+            self.wrong.append(f"{name} after {what}: took {time.monotonic() - start:.0f} s")
+        self.seen[f"{name}: {came}"] += 1
+
+    # ---- what an attacker does
+
+    def change_cells(self) -> str:
+        """Change or delete some rows of the database."""
+        done = []
+        with self.scene.database() as database:
+            tables = [
+                row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            ]
+            for _ in range(self.rng.choice((1, 1, 2, 4))):
+                table = self.rng.choice([name for name in tables if not name.startswith("sqlite")])
+                columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+                rows = database.execute(f"SELECT * FROM {table}").fetchall()
+                if not rows:
+                    continue
+                row, at = self.rng.choice(rows), self.rng.randrange(len(columns))
+                this = " AND ".join(f"{name} IS ?" for name in columns)
+                # STRICT tables and unique columns refuse some of it.
+                with suppress(sqlite3.Error, OverflowError):
+                    if self.rng.random() < 0.1:
+                        database.execute(f"DELETE FROM {table} WHERE {this}", row)
+                        done.append(f"{table} row deleted")
+                    else:
+                        value = self.other(row[at])
+                        database.execute(f"UPDATE {table} SET {columns[at]} = ? WHERE {this}", (value, *row))
+                        done.append(f"{table}.{columns[at]} = {str(value)[:40]}")
+        return "; ".join(done)
+
+    def other(self, value: object) -> object:
+        """A value in the place of this one."""
+        if isinstance(value, int):
+            return self.rng.choice((*INTEGERS, min(value + 1, 2**63 - 1), max(value - 1, -(2**63))))
+        if isinstance(value, str):
+            return self.rng.choice((*TEXTS, value + "x", value[:-1]))
+        if isinstance(value, bytes) and value:
+            bent = bytearray(value)
+            bent[self.rng.randrange(len(bent))] ^= 1 << self.rng.randrange(8)
+            return self.rng.choice((b"", value[:-1], value + b"\x00", bytes(bent), bytes(bent)))
+        return self.rng.choice((1, "x", b"x", None))
+
+    def change_bytes(self) -> str:
+        """Cut, extend or overwrite one file."""
+        path = self.rng.choice(sorted(file for file in self.scene.folder.rglob("*") if file.is_file()))
+        data = bytearray(path.read_bytes())
+        how = self.rng.randrange(4) if data else 1
+        if how == 0:
+            del data[self.rng.randrange(len(data)) :]
+        elif how == 1:
+            data += self.rng.randbytes(40)
+        else:
+            for _ in range(self.rng.choice((1, 5, 50))):
+                data[self.rng.randrange(len(data))] = self.rng.randrange(256)
+        path.write_bytes(data)
+        return f"{path.relative_to(self.scene.folder)} changed in way {how}"
+
+    # ---- what a client does
+
+    def search(self) -> None:
+        """Ask, with or without a filter; `Scene.search` compares what is served with the honest store."""
+        self.scene.search(where=self.rng.choice((None, None, {"audience": "public"})))
+
+    def read(self) -> None:
+        """Read documents, and look at what is told of them."""
+        with self.scene.open() as workspace:
+            for doc_id in READ:
+                with suppress(TrustragError):
+                    assert {told(passage) for passage in workspace.read(doc_id)} <= self.scene.honest
+            workspace.history("retention.txt")
+            workspace.standing_documents()
+
+    def write(self) -> None:
+        """Take a document in, then ask: the honest write has sealed nothing that was slipped in."""
+        kept = self.scene.root / "home-before"
+        shutil.copytree(self.scene.home, kept)
+        try:
+            with self.scene.open() as workspace:
+                workspace.ingest_documents([NEW], source="acme")
+            with self.scene.open() as workspace:
+                found = [ranked.passage for ranked in workspace.search(QUESTION, k=10).passages]
+            assert {told(passage) for passage in found if passage.doc_id != "new.txt"} <= self.scene.honest
+        finally:
+            shutil.rmtree(self.scene.home)
+            kept.rename(self.scene.home)
+
+
+def run(scene: Scene, rounds: int, seed: int) -> Fuzz:
+    """So many rounds on one scene."""
+    clean = scene.root / "clean"
+    shutil.copytree(scene.folder, clean)
+    fuzz = Fuzz(scene, clean, random.Random(seed))
+    for _ in range(rounds):
+        fuzz.round()
+    return fuzz
+
+
+def main() -> int:
+    """As many rounds as were asked for (1000); 0 when nothing was wrong."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20261123
+    start = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="trustrag-fuzz-") as folder,
+        staged(build(Path(folder).resolve())) as scene,
+    ):
+        fuzz = run(scene, rounds, seed)
+    for line in fuzz.wrong:
+        print("WRONG", line)
+    for came, count in sorted(fuzz.seen.items()):
+        print(f"{count:6} {came}")
+    print(f"{rounds} rounds (seed {seed}) in {time.monotonic() - start:.0f} s: {len(fuzz.wrong)} wrong")
+    return 1 if fuzz.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
