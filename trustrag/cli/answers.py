@@ -7,6 +7,7 @@ import typer
 
 from trustrag.cli import show
 from trustrag.cli.common import EXIT_REFUSED, Json, complain, open_workspace, parse_pairs, print_json
+from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, MalformedError, VerificationError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
 
     Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found.
     """
-    with open_workspace(context) as workspace, show.progress("auditing") as advance:
+    with open_workspace(context) as workspace, progress("auditing") as advance:
         report = workspace.audit(progress=advance)
     if as_json:
         print_json(show.plain(report))

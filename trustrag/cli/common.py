@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trustrag.cli.progress import paused
 from trustrag.errors import ConfigError
 from trustrag.settings import FILE_NAME
 
 if TYPE_CHECKING:
+    from trustrag.publisher import Publisher
     from trustrag.workspace import Metadata, Workspace
 
 EXIT_REFUSED = 1
@@ -94,6 +95,16 @@ def open_workspace(context: typer.Context, *, notices: bool = True) -> "Workspac
     return workspace
 
 
+def open_publisher(keys: Path) -> "Publisher":
+    """A source that has the public trust root and nothing else of the store; passphrases as for `open_workspace`."""
+    from trustrag.publisher import Publisher
+
+    publisher = Publisher.open(keys, ask_passphrase=ask_passphrase)
+    for notice in publisher.authority.notices():
+        note(notice)
+    return publisher
+
+
 def ask_passphrase() -> bytes:
     """The passphrase from `TRUSTRAG_PASSPHRASE_FILE` or from a prompt. Raises `ConfigError` where neither can be."""
     from trustrag.keyring import passphrase_from_environment
@@ -105,7 +116,8 @@ def ask_passphrase() -> bytes:
         raise ConfigError(
             "a private key has to be unlocked and nobody is here to ask: name a file in TRUSTRAG_PASSPHRASE_FILE"
         )
-    return str(typer.prompt("Passphrase", hide_input=True, err=True)).encode()
+    with paused():
+        return str(typer.prompt("Passphrase", hide_input=True, err=True)).encode()
 
 
 def new_passphrase() -> bytes:
@@ -138,8 +150,3 @@ def parse_pairs(pairs: list[str]) -> dict[str, "Metadata"]:
         except ValueError:
             found[key] = value
     return found
-
-
-def is_interactive() -> bool:
-    """Whether progress may be drawn: a person is watching."""
-    return sys.stderr.isatty() and not os.environ.get("CI")

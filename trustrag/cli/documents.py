@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from trustrag.cli import show
-from trustrag.cli.common import EXIT_REFUSED, Json, ask_passphrase, open_workspace, print_json, say
+from trustrag.cli.common import EXIT_REFUSED, Json, open_publisher, open_workspace, print_json, say
+from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, NotFoundError, UnsignedDocumentError
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and stays in the log.")]
@@ -45,10 +46,7 @@ def attest(
     """
     _require_there(paths)
     if keys is not None:
-        from trustrag.publisher import Publisher
-
-        publisher = Publisher.open(keys, ask_passphrase=ask_passphrase)
-        report = publisher.attest(paths, out, source=source, prefix=prefix, licence=licence)
+        report = open_publisher(keys).attest(paths, out, source=source, prefix=prefix, licence=licence)
     else:
         with open_workspace(context) as workspace:
             report = workspace.attest(paths, out, source=source, prefix=prefix, licence=licence)
@@ -86,7 +84,7 @@ def ingest(
     _require_there([*paths, *([attestations] if attestations else [])])
     with open_workspace(context) as workspace:
         signer = (source or workspace.authority.own_source()) if sign else None
-        with show.progress("taking in") as advance:
+        with progress("taking in") as advance:
             report = workspace.ingest(
                 paths,
                 source=signer,

@@ -1,15 +1,14 @@
 """How reports are told: as text for people, as plain facts for JSON."""
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
 
-from trustrag.cli.common import is_interactive, one_line
+from trustrag.cli.common import one_line
 
 if TYPE_CHECKING:
     from trustrag.workspace import (
@@ -26,36 +25,6 @@ if TYPE_CHECKING:
     )
 
 _WIDTH = 100
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
-    """A function to call with (done, total, name); draws a bar where a person is watching, and nothing elsewhere."""
-    if not is_interactive():
-        yield lambda done, total, name: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total, name: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
-def stages() -> Iterator[Callable[[str, int, int], None]]:
-    """As `progress`, for work of several stages: a function to call with (stage, done, total)."""
-    if not is_interactive():
-        yield lambda what, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 
 
 # ---- search

@@ -9,9 +9,9 @@ import typer
 
 from trustrag.cli.common import (
     Json,
-    ask_passphrase,
     find_workspace,
     new_passphrase,
+    open_publisher,
     open_workspace,
     print_json,
     say,
@@ -223,12 +223,10 @@ def keys_new(
     For a source on its own machine, which needs the store's public keys/ folder and nothing else. The private half
     stays under TRUSTRAG_HOME; the operator lets the source publish with `trustrag source add NAME --key PUBLIC`.
     """
-    from trustrag.publisher import Publisher
-
     if keys_folder is None:
         workspace = find_workspace(context)
         keys_folder = Settings.read(workspace).keys_folder(workspace)
-    publisher = Publisher.open(keys_folder, ask_passphrase=ask_passphrase)
+    publisher = open_publisher(keys_folder)
     key = publisher.new_key(source, lambda: None if no_passphrase else new_passphrase())
     keyring = publisher.authority.keyring
     facts = {
