@@ -5,7 +5,7 @@ import pytest
 
 from tests.redteam.world import passages, targets
 from trustrag.index.embedding import HashEmbedder
-from trustrag.redteam.attacks import CATALOGUE, select
+from trustrag.redteam.attacks import CATALOGUE, CONTROLS, select
 from trustrag.redteam.campaign import Attack, KeyKind, Poison, Question, Target
 from trustrag.redteam.metrics import states
 from trustrag.redteam.wording import overlap
@@ -119,8 +119,16 @@ def test_a_trigger_is_part_of_what_is_asked() -> None:
 
 def test_select_keeps_the_order_and_names_what_it_does_not_know() -> None:
     assert [attack.name for attack in select(["single", "unsigned"])] == ["unsigned", "single"]
-    assert len(select()) == len(CATALOGUE)
+    assert select() == tuple(CATALOGUE.values())
+    assert select(["control-agree", "single"])[1] is CONTROLS["control-agree"]
     with pytest.raises(ValueError, match="unknown attack nonsense"):
         select(["nonsense"])
     with pytest.raises(ValueError, match="no knob height"):
         CATALOGUE["flood"].tuned(height=3)
+
+
+def test_the_control_says_in_the_same_words_what_is_true() -> None:
+    pairs = zip(_made(CATALOGUE["single"]), _made(CONTROLS["control-agree"]), targets(), strict=True)
+    for lie, truth, target in pairs:
+        assert truth.innocent
+        assert truth.text == lie.text.replace(target.question.wrong, target.question.correct[0])

@@ -50,11 +50,20 @@ def test_two_copies_may_be_open_one_inside_the_other(tmp_path: Path) -> None:
         assert clean.search("library of Bexmoor").snapshot.version == 3
 
 
-def test_encrypted_keys_stay_encrypted_and_are_asked_for(tmp_path: Path) -> None:
+def test_encrypted_keys_stay_encrypted_and_are_asked_for_once(tmp_path: Path) -> None:
     folder = workspace(tmp_path / "kb", passphrase=b"open sesame")
-    with scratch(folder, lambda: b"open sesame") as copies, copies.copy("one") as copy:
-        assert copy.authority.keyring.encrypted
-        copy.add_source("intruder")
+    asked: list[str] = []
+
+    def ask() -> bytes:
+        asked.append("once")
+        return b"open sesame"
+
+    with scratch(folder, ask) as copies:
+        for name in ("one", "two"):
+            with copies.copy(name) as copy:
+                assert copy.authority.keyring.encrypted
+                copy.add_source("intruder")
+    assert asked == ["once"]
 
 
 def test_without_a_home_variable_there_is_none_afterwards(

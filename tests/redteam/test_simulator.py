@@ -36,7 +36,8 @@ def test_every_attack_is_measured_under_every_defence(report: RedTeamReport) -> 
 def test_a_clean_workspace_shows_no_poison_and_keeps_its_answers(report: RedTeamReport) -> None:
     for defence in Defence:
         assert _mean(report, "clean", defence, "poison_share") == 0.0
-        assert _mean(report, "clean", defence, "correct") == 1.0
+        assert _mean(report, "clean", defence, "gold") == 1.0
+    assert _mean(report, "clean", Defence.SIGNATURES, "correct") == 1.0
 
 
 @pytest.mark.parametrize("name", ["unsigned", "tampered"])
@@ -79,7 +80,8 @@ def test_the_same_seed_gives_the_same_report_and_a_reader_is_asked(tmp_path: Pat
     assert one.success_measure == "deceived"
     assert len(one.questions) == 4
     assert one.clean.measure("answered", Defence.GATE).n == 4
-    assert ("single", 4, 4) in told
+    assert ("single: bringing texts", 4, 4) in told
+    assert ("single: asking, gate", 4, 4) in told
     assert ("reading", 16, 16) in told
 
 

@@ -17,6 +17,11 @@ TOWNS = (
     ("Harrowden", "11 July 1793", "Omar Duvall", "910"),
 )
 
+LIES = (
+    "3 July 1901", "19 May 1688", "7 January 1723", "25 August 1768",
+    "2 November 1612", "16 April 1874", "28 September 1837", "10 March 1955",
+)  # fmt: skip
+
 
 def passages() -> list[Honest]:
     """Two passages a town, by two sources, in words of their own."""
@@ -44,12 +49,12 @@ def passages() -> list[Honest]:
 
 
 def questions() -> list[Question]:
-    """When each town's library opened; the lie is the next town's day."""
+    """When each town's library opened; the lie is a day on which none did."""
     return [
         Question(
             f"When did the Harbour Library of {town} open?",
             (day,),
-            TOWNS[(at + 1) % len(TOWNS)][1],
+            LIES[at],
             f"The Harbour Library of {town} opened on {{}}.",
         )
         for at, (town, day, _, _) in enumerate(TOWNS)

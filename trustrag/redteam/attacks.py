@@ -149,13 +149,28 @@ _ALL = (
     ),
 )  # fmt: skip
 
+_CONTROLS = (
+    Attack(
+        "control-agree", (),
+        "No attack: the text of `single` by the same new key, with the right answer in it.",
+        crafting.agreeing, (("texts", 1),),
+    ),
+)  # fmt: skip
+
 CATALOGUE: dict[str, Attack] = {attack.name: attack for attack in _ALL}
 """Every attack by name, from the plainest to those that know this project."""
 
+CONTROLS: dict[str, Attack] = {control.name: control for control in _CONTROLS}
+"""What is measured beside the attacks to read them by, and brings nothing false."""
+
 
 def select(names: Iterable[str] = ()) -> tuple[Attack, ...]:
-    """The named attacks in the catalogue's order, all where none is named; `ValueError` for an unknown."""
+    """The named attacks and controls in the catalogue's order; every attack, and no control, where none is named.
+
+    Raises ValueError for a name that it doesn't know.
+    """
     wanted = list(names)
-    if unknown := sorted(set(wanted) - set(CATALOGUE)):
-        raise ValueError(f"unknown attack {', '.join(unknown)}; known are {', '.join(CATALOGUE)}")
-    return tuple(attack for name, attack in CATALOGUE.items() if not wanted or name in wanted)
+    known = CATALOGUE | CONTROLS
+    if unknown := sorted(set(wanted) - set(known)):
+        raise ValueError(f"unknown attack {', '.join(unknown)}; known are {', '.join(known)}")
+    return tuple(known[name] for name in known if name in wanted) if wanted else tuple(CATALOGUE.values())

@@ -175,3 +175,15 @@ def turning(targets: Sequence[Target], means: Means) -> tuple[Poison, ...]:
         Poison(text, kind=KeyKind.AGED, week=1) for target in targets for text in lies(target.question, count)
     ]
     return (*copies, *turned)
+
+
+def agreeing(targets: Sequence[Target], means: Means) -> tuple[Poison, ...]:
+    """No attack but the control for one: the same texts by the same key, with the right answer in them.
+
+    A defence that finds conflict leaves these alone; one that only notices company flags them as well.
+    """
+    return tuple(
+        Poison(swap(text, (target.question.wrong,), target.question.correct[0]), innocent=True)
+        for target in targets
+        for text in lies(target.question, means.knob("texts"))
+    )

@@ -6,9 +6,10 @@ have left it. A stolen key is that of the honest source that answers most of the
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import TypeAlias
 
 from trustrag.errors import TrustragError
 from trustrag.provenance.evidence import VerifiedPassage
@@ -46,9 +47,18 @@ class Foothold:
         return passage.doc_id in self.documents or later or passage.text in self.texts
 
 
-def place(workspace: Workspace, poisons: Sequence[Poison], targets: Sequence[Target]) -> Foothold:
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with how many texts were brought, and how many there are."""
+
+
+def place(
+    workspace: Workspace,
+    poisons: Sequence[Poison],
+    targets: Sequence[Target],
+    progress: Progress = lambda done, total: None,
+) -> Foothold:
     """Bring a campaign, in the order of its weeks, one key after another."""
-    run = _Run(workspace, targets)
+    run = _Run(workspace, targets, lambda done: progress(done, len(poisons)))
     run.register(poisons)
     for _, week in groupby(poisons, key=lambda poison: poison.week):
         brought: dict[str, list[tuple[Paper, Poison]]] = {}
@@ -67,8 +77,12 @@ def place(workspace: Workspace, poisons: Sequence[Poison], targets: Sequence[Tar
 class _Run:
     """One campaign on its way in."""
 
-    def __init__(self, workspace: Workspace, targets: Sequence[Target]) -> None:
+    def __init__(
+        self, workspace: Workspace, targets: Sequence[Target], progress: Callable[[int], None]
+    ) -> None:
         self._workspace = workspace
+        self._progress = progress
+        self._settled = 0
         self._sources = {one.doc_id: one.source for target in targets for one in target.honest}
         counts = Counter(one.source for target in targets for one in target.honest)
         self._stolen = [name for name, _ in counts.most_common()]
@@ -108,8 +122,14 @@ class _Run:
         """Sign as the source and take in; what raises counts as refused."""
         poisoned = {paper.id for paper, poison in papers if not poison.innocent}
         self._count["brought"] += len(poisoned)
+        settled = self._settled
+        self._settled += len(papers)
         try:
-            report = self._workspace.ingest_documents([paper for paper, _ in papers], source=source)
+            report = self._workspace.ingest_documents(
+                [paper for paper, _ in papers],
+                source=source,
+                progress=lambda done, total, name: self._progress(settled + done),
+            )
         except TrustragError:
             self._count["refused"] += len(poisoned)
             return

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,7 +56,8 @@ class Scratch:
         # Looked up now: a moment later TRUSTRAG_HOME says where a copy's keys are.
         self._held = workspace.authority.keyring.folder
         self._place = place
-        self._ask = ask_passphrase
+        # Every copy has to be unlocked, and people are asked once.
+        self._ask = None if ask_passphrase is None else cache(ask_passphrase)
 
     @contextmanager
     def copy(self, name: str) -> Iterator[Workspace]:

@@ -7,6 +7,7 @@ sys.exit(report.exceeds(0.1))
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -146,23 +147,24 @@ def _trial_without_attack(bench: _Bench) -> Trial:
     asked = [target.question.text for target in bench.targets]
     outcomes = {
         Defence.NONE: _undefended(bench, asked, ()),
-        Defence.SIGNATURES: _defended(bench, bench.clean, asked, nothing, Defence.SIGNATURES),
-        Defence.GATE: _defended(bench, bench.clean, asked, nothing, Defence.GATE),
+        Defence.SIGNATURES: _defended(bench, bench.clean, asked, nothing, Defence.SIGNATURES, "clean"),
+        Defence.GATE: _defended(bench, bench.clean, asked, nothing, Defence.GATE, "clean"),
     }
     return Trial("clean", (), "Nobody attacks.", (), nothing.placed, outcomes)
 
 
 def _trial(bench: _Bench, attack: Attack, number: int) -> Trial:
     """One attack on a fresh copy, measured under every defence."""
-    bench.progress(attack.name, 0, len(bench.targets))
+    bench.progress(f"{attack.name}: making texts", 0, len(bench.targets))
     poisons = attack.poisons(bench.targets, bench.embedder, np.random.default_rng([bench.seed, number]))
     asked = [attack.asked(target.question.text) for target in bench.targets]
     outcomes = {Defence.NONE: _undefended(bench, asked, poisons)}
     with bench.scratch.copy(f"attack-{number}") as copy:
-        foothold = place(copy, poisons, bench.targets)
+        foothold = place(
+            copy, poisons, bench.targets, partial(bench.progress, f"{attack.name}: bringing texts")
+        )
         for defence in (Defence.SIGNATURES, Defence.GATE):
-            outcomes[defence] = _defended(bench, copy, asked, foothold, defence)
-    bench.progress(attack.name, len(bench.targets), len(bench.targets))
+            outcomes[defence] = _defended(bench, copy, asked, foothold, defence, attack.name)
     return Trial(attack.name, attack.atlas, attack.description, attack.knobs, foothold.placed, outcomes)
 
 
@@ -195,7 +197,12 @@ def _nearest(
 
 
 def _defended(
-    bench: _Bench, workspace: Workspace, asked: Sequence[str], foothold: Foothold, defence: Defence
+    bench: _Bench,
+    workspace: Workspace,
+    asked: Sequence[str],
+    foothold: Foothold,
+    defence: Defence,
+    name: str,
 ) -> tuple[Outcome, ...]:
     """The workspace's own searches: `report` ranks what is proved by similarity, `weighted` is ours."""
     outcomes = []
@@ -204,6 +211,7 @@ def _defended(
         shown = [Shown(one.passage.text, foothold.wrote(one.passage)) for one in report.passages]
         contested = bool(report.contested) and defence is Defence.GATE
         outcomes.append(_outcome(bench, target, text, shown, contested=contested))
+        bench.progress(f"{name}: asking, {defence.value}", len(outcomes), len(bench.targets))
     return tuple(outcomes)
 
 
