@@ -2,28 +2,40 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
+
+import numpy as np
 
 from trustrag.errors import ConfigError
 from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
 from trustrag.ingest.attest import read_attestations
 from trustrag.ingest.document import ReadProblem
 from trustrag.keyring import SeenState, UserState
+from trustrag.ledger import Ledger
+from trustrag.monitor.record import Assessment, Neighbours, assess, gather
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.policy import SeenCheckpoint
+from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.provenance.export import EvidenceReport, verify_evidence_file
+from trustrag.provenance.policy import SeenCheckpoint, Source
 from trustrag.provenance.statement import EmbedderId
 from trustrag.retrieval.gate import Seen
+from trustrag.retrieval.retriever import Retriever
 from trustrag.settings import FILE_NAME
+from trustrag.trustroot import TrustRoot
 
 CUSTOM = "custom"
 """What `trustrag.toml` says where the embedder was an object: whoever opens the workspace has to bring it."""
 
 AnyEmbedder: TypeAlias = Embedder | EmbedsDocuments | str
 """An embedder of ours, a LangChain-like one, or a name for `open_embedder`."""
+
+NEIGHBOURS = 8
+"""How many passages of others a passage is held against when its source's record is gathered."""
 
 
 class LongMemory:
@@ -106,3 +118,45 @@ def read_lines(path: Path) -> list[Envelope | ReadProblem]:
         return list(read_attestations(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def neighbours_of(searcher: Retriever, source: Source, now: int) -> Neighbours:
+    """Finds the proved passages nearest to one of this source's, among the sources that are independent of it."""
+    voice = source.owner or source.name
+    others = [s.name for s in searcher.gate.policy.sources if s.active and (s.owner or s.name) != voice]
+
+    def near(passage: VerifiedPassage) -> Sequence[VerifiedPassage]:
+        vector = np.frombuffer(passage.vector, "<f4")
+        if not others or not vector.any():
+            return ()
+        # No question is asked: in order of likeness, as if undefended.
+        report = searcher.search("", k=NEIGHBOURS, now=now, sources=others, mode="report", vector=vector)
+        return [ranked.passage for ranked in report.passages]
+
+    return near
+
+
+def assessed(
+    searcher: Retriever, ledger: Ledger, sources: Sequence[Source], now: int
+) -> tuple[Assessment, ...]:
+    """What the record of each source makes of its prior, under the policy of the searcher's gate."""
+    found = []
+    for source in sources:
+        record = gather(ledger, searcher.gate, source, neighbours_of(searcher, source, now), now=now)
+        found.append(assess(record, source, searcher.gate.policy.standing))
+    return tuple(found)
+
+
+def verify_evidence(data: bytes, keys: str | Path, *, now: int | None = None) -> EvidenceReport:
+    """Prove an evidence file with a public trust root alone: no workspace, no database, no network.
+
+    Raises `MalformedError` for what is no evidence file, and `VerificationError` when trust root or head do not hold.
+    """
+    moment = unix_now() if now is None else now
+    root = TrustRoot.open(Path(keys), moment)
+    return verify_evidence_file(data, root.policy, now=moment)
+
+
+def unix_now() -> int:
+    """The clock, in whole unix seconds."""
+    return int(time.time())

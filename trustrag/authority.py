@@ -7,7 +7,7 @@ next question in every process; publishes new policies; hands out signers by wha
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from trustrag.errors import (
 from trustrag.keyring import Keyring, SeenState, UserState
 from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.names import check_segment
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Bounds, Log, Policy, PolicyKey, Role, Source
 from trustrag.provenance.statement import Context
 
 SNAPSHOT_LIFETIME = 365 * 86_400
@@ -92,6 +92,7 @@ class Authority:
             seal=_role(signers["seal"]),
             sources=(made._source(context, source),),
             snapshot_age=SNAPSHOT_LIFETIME,
+            standing=Bounds(),
         )
         roles = {role: (keyring.generate(f"trust-{role}"),) for role in trustroot.ROLES}
         made._believe(trustroot.create_trust_root(keys_folder, policy, roles, now=clock()))
@@ -242,11 +243,33 @@ class Authority:
             raise ConflictError(f"source {name} is {'active' if active else 'suspended'} already")
         self._publish([replace(s, active=active) if s.name == name else s for s in self.policy.sources])
 
-    def _publish(self, sources: Iterable[Source]) -> None:
+    def reassess(self, moves: Mapping[str, tuple[int, bool]]) -> None:
+        """Put these sources at this trust (in thousandths) and on or off probation, in one new policy.
+
+        The operator's own word stays beside it as their prior. Raises `MalformedError` beyond the policy's bounds.
+        """
+        moved = {name: _moved(self.source(name), *move) for name, move in moves.items()}
+        sources = [moved.get(source.name, source) for source in self.policy.sources]
+        if sources != list(self.policy.sources):
+            self._publish(sources)
+
+    def set_bounds(self, bounds: Bounds) -> None:
+        """How far records may move trust from now on; what was moved further comes back to where they end."""
+        sources = [
+            _moved(source, bounds.within(source.prior, source.trust), source.probation)
+            for source in self.policy.sources
+        ]
+        self._publish(sources, bounds)
+
+    def _publish(self, sources: Iterable[Source], standing: Bounds | None = None) -> None:
         with self._lock:
             policy, seen = self.policy, self._seen()
             changed = replace(
-                policy, version=policy.version + 1, issued_at=self._clock(), sources=tuple(sources)
+                policy,
+                version=policy.version + 1,
+                issued_at=self._clock(),
+                sources=tuple(sources),
+                standing=standing or policy.standing,
             )
             self._believe(
                 trustroot.publish_policy(
@@ -379,6 +402,10 @@ def _parsed_key(text: str) -> PublicKey:
         return PublicKey.parse(text)
     except MalformedError as error:
         raise ConfigError(f"{text!r} is not a public key (64 hex digits): {error}") from error
+
+
+def _moved(source: Source, trust: int, probation: bool) -> Source:
+    return replace(source, trust=trust, moved=trust - source.prior, probation=probation)
 
 
 def _role(signer: Signer) -> Role:

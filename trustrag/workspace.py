@@ -9,7 +9,6 @@ One folder holds one collection of one store. Private keys and the rollback memo
 
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from trustrag._wiring import (
     CUSTOM,
     AnyEmbedder,
     LongMemory,
+    assessed,
     identity_of,
     opened_embedder,
     read_lines,
@@ -28,6 +28,8 @@ from trustrag._wiring import (
     require_same_embedder,
     slug,
     undone_on_failure,
+    unix_now,
+    verify_evidence,
 )
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority, KeyFact
 from trustrag.errors import Refusal, StaleError, UnsignedDocumentError
@@ -43,24 +45,26 @@ from trustrag.keyring import Keyring
 from trustrag.ledger import Ledger, Ruling, Sealer, Snapshot, VersionRow
 from trustrag.ledger.model import Action
 from trustrag.monitor.audit import AuditReport, audit
+from trustrag.monitor.record import Assessment
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
-from trustrag.provenance.export import EvidenceReport, verify_evidence_file
-from trustrag.provenance.policy import Policy, Source
+from trustrag.provenance.export import EvidenceReport
+from trustrag.provenance.policy import Bounds, Policy, Source
 from trustrag.provenance.statement import Context
 from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
 from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import RankedPassage, Retriever, SearchReport
 from trustrag.settings import Settings
-from trustrag.trustroot import TrustRoot
 
 __all__ = [
     "Abstained",
     "AnyEmbedder",
+    "Assessment",
     "AttestReport",
     "AuditReport",
+    "Bounds",
     "Document",
     "EvidenceReport",
     "Grounded",
@@ -95,7 +99,7 @@ class Workspace:
         self.folder = folder
         self.settings = settings
         self.authority = authority
-        self._clock = clock or _now
+        self._clock = clock or unix_now
         self._given = embedder if embedder is not None else settings.embedder
         self._embedder: Embedder | None = None
         self._lock = threading.RLock()
@@ -141,7 +145,7 @@ class Workspace:
         made, context = opened_embedder(embedder), Context(settings.store, tenant, collection)
         keyring = Keyring.create(settings.store, passphrase, apart_from=(folder, keys_folder))
         with undone_on_failure(folder, keys_folder, keyring.folder):
-            authority = Authority.found(context, keys_folder, keyring, source, folder, clock or _now)
+            authority = Authority.found(context, keys_folder, keyring, source, folder, clock or unix_now)
             workspace = cls(folder, settings, authority, embedder=made, clock=clock)
             with Ledger.create(folder, context, identity_of(made)) as ledger:
                 ledger.reseal(workspace._sealer(), workspace._clock())
@@ -169,7 +173,7 @@ class Workspace:
             settings.store,
             settings.keys_folder(folder),
             workspace=folder,
-            clock=clock or _now,
+            clock=clock or unix_now,
             ask_passphrase=ask_passphrase,
         )
         return cls(folder, settings, authority, embedder=embedder, clock=clock)
@@ -228,6 +232,20 @@ class Workspace:
         """Let many sources publish, each with a key made here, in one new policy."""
         start = self._reader().snapshot().log_size
         return self.authority.add_sources(names, trust=trust, probation=probation, first_valid_index=start)
+
+    def assess(self, names: Sequence[str] = (), *, apply: bool = False) -> tuple[Assessment, ...]:
+        """What the record of these sources (by default of all that are active) makes of their prior, and why.
+
+        Nothing changes without `apply`, which signs all that is proposed into one new policy: see `monitor.record`.
+        """
+        searcher = self._searcher()
+        active = [source.name for source in searcher.gate.policy.sources if source.active]
+        sources = [self.authority.source(name) for name in names or active]
+        found = assessed(searcher, self._reader(), sources, self._clock())
+        if apply:
+            moves = {one.record.source: (one.trust, one.probation) for one in found if one.changes}
+            self.authority.reassess(moves)
+        return found
 
     def refresh(self, *, root: bool = False) -> dict[str, int]:
         """Renew the trust root (its root role too with `root`) and the snapshot; returns when each expires.
@@ -480,17 +498,3 @@ class Workspace:
             self.authority.signer(policy.log.keys, "sign the log"),
             SNAPSHOT_LIFETIME,
         )
-
-
-def verify_evidence(data: bytes, keys: str | Path, *, now: int | None = None) -> EvidenceReport:
-    """Prove an evidence file with a public trust root alone: no workspace, no database, no network.
-
-    Raises `MalformedError` for what is no evidence file, and `VerificationError` when trust root or head do not hold.
-    """
-    moment = _now() if now is None else now
-    root = TrustRoot.open(Path(keys), moment)
-    return verify_evidence_file(data, root.policy, now=moment)
-
-
-def _now() -> int:
-    return int(time.time())
