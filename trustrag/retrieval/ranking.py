@@ -50,9 +50,9 @@ __all__ = [
 Mode = Literal["weighted", "strict", "report"]
 Weights = NDArray[np.float64]
 
-REPEATED, ECHOED, COPIED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.5, 0.65, 0.4
+REPEATED, ECHOED, COPIED, REPRINTED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.5, 0.05, 0.65, 0.4
 """What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is
-made for retrieval and nothing else; a copy adds nothing; a key on probation that no established source supports gives
+made for retrieval and nothing else; another's copy adds little and a source's own copy nothing; a key on probation that no established source supports gives
 way to those that are as relevant, and one that an established source contradicts has to wait."""
 SUPPORT = 0.15
 """The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
@@ -267,15 +267,20 @@ def _unsupported(candidate: Candidate, supported: bool) -> float:
 
 
 def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
-    """A text that another says again counts once: for the earlier in the log, or the more relevant."""
+    """A text that is said again counts once: for the earlier in the log, or the more relevant.
+
+    Another's copy is worth more than one's own: a flood of one text ranks below whoever else says it.
+    """
     factor = np.ones(len(candidates))
     same = np.maximum(alike.copied, alike.copied.T) >= NEAR_COPY
+    own = alike.same_owner
     kept: list[int] = []
-    for i in sorted(range(len(candidates)), key=lambda i: (-candidates[i].relevance, i)):
+    for i in sorted(
+        range(len(candidates)), key=lambda i: (_since(candidates[i]), -candidates[i].relevance, i)
+    ):
         if any(same[i, j] for j in kept):
-            factor[i] = COPIED
-        else:
-            kept.append(i)
+            factor[i] = REPRINTED if any(same[i, j] and own[i, j] for j in kept) else COPIED
+        kept.append(i)
     return factor
 
 
@@ -288,7 +293,8 @@ def _supporters(
         if finding.agreement < AGREES:
             continue
         for here, there in ((finding.a, finding.b), (finding.b, finding.a)):
-            if not candidates[there].probation and candidates[there].verified:
+            named = candidates[there].source != candidates[here].source
+            if named and _rank_of(candidates[there]) == (True, True):
                 found.setdefault(here, {}).setdefault(alike.owners[there], candidates[there].source)
     return {index: tuple(sorted(by_owner.values())) for index, by_owner in found.items()}
 
