@@ -176,23 +176,39 @@ def test_a_key_that_turns_goes_on_probation_by_proposal(workspace: Workspace) ->
     assert (acme.earlier + acme.recent).contradicted == 0
 
 
+LOGS = "Audit logs of the harbour office are kept for 90 days before they are deleted by the archivist."
+LOGS_IN_OTHER_WORDS = "The harbour office deletes its audit logs once 90 days have gone by."
+
+
+def supporters(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    report = workspace.search("How many days are audit logs kept?", k=8)
+    return {
+        ranked.passage.source: ranked.explanation.supporters
+        for ranked in report.passages
+        if "logs" in ranked.passage.text
+    }
+
+
 def test_a_copy_published_later_lends_no_support(workspace: Workspace) -> None:
     workspace.add_source("mirror")
-    workspace.add_source("atlas")
-    publish(workspace, "mirror", [said_by_wiki(place) for place in range(3)])
-    publish(workspace, "atlas", [said_by_atlas(0)])
-    report = workspace.search("How many miles does the river Ostra run to the sea?", k=8)
-    by_source = {
-        ranked.passage.source: ranked for ranked in report.passages if "Ostra" in ranked.passage.text
-    }
-    assert by_source["mirror"].passage.source_index > by_source["acme"].passage.source_index
-    assert "mirror" not in by_source["acme"].explanation.supporters
-    assert "acme" not in by_source["mirror"].explanation.supporters
-    # Nor does it corroborate anybody's record.
-    workspace.authority.set_active("atlas", False)
+    workspace.add_source("lab")
+    publish(workspace, "acme", [LOGS], start=6)
+    publish(workspace, "mirror", [LOGS])
+    report = workspace.search("How many days are audit logs kept?", k=8)
+    index = {r.passage.source: r.passage.source_index for r in report.passages if r.passage.text == LOGS}
+    assert index["acme"] < index["mirror"]
+    assert supporters(workspace) == {"acme": (), "mirror": ()}
+    penalties = {r.passage.source: r.explanation.penalties for r in report.passages if r.passage.text == LOGS}
+    assert [penalty.name for penalty in penalties["mirror"]] == ["copy"]
+    assert penalties["acme"] == ()
+    # Whoever says it in words of their own does lend support; and so it is with records.
     for name in ("acme", "mirror"):
         record = only(workspace, name).record
         assert (record.earlier + record.recent).corroborated == 0
+    publish(workspace, "lab", [LOGS_IN_OTHER_WORDS])
+    assert supporters(workspace)["acme"] == ("lab",)
+    record = only(workspace, "acme").record
+    assert (record.earlier + record.recent).corroborated == 1
 
 
 def test_bounds_hold_what_was_moved_before(workspace: Workspace) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from trustrag.consistency import Passage, compare
 from trustrag.ledger import Ids, Ledger, SourceRows, View
 from trustrag.monitor.audit import Gate
-from trustrag.monitor.testimony import testimony
+from trustrag.monitor.testimony import said_of
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.parties import Bounds, Source
@@ -293,7 +293,7 @@ def _voices(passage: VerifiedPassage, near: Sequence[VerifiedPassage]) -> tuple[
     alike = compare([_seen(item) for item in (passage, *others)])
     agree, against, counted = set(), set(), [0]
     for place, other in enumerate(others, start=1):
-        said = testimony(passage.text, other.text)
+        said = said_of(passage.text, other.text)
         if said == "differs" and other.source_index < passage.source_index:
             against.add(_owner(other))
         elif said == "agrees" and not any(alike.copies[place, known] for known in counted):

@@ -17,7 +17,7 @@ SAME = 0.75
 """Share of a sentence's other content words that both have, where one value alone is said to differ."""
 
 
-def testimony(mine: str, theirs: str) -> Testimony:
+def said_of(mine: str, theirs: str) -> Testimony:
     """What `theirs` says of `mine`. Symmetric and pure.
 
     `differs`: in some sentence that both have, all else is the same and one value is another. `agrees`: a number, a
