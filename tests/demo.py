@@ -6,6 +6,8 @@ four attacks are made on copies of the workspace's files, as somebody with the r
 and each is refused.
 """
 
+import base64
+import json
 import os
 import shutil
 import sqlite3
@@ -18,6 +20,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from trustrag.errors import TrustragError
+from trustrag.ingest.attest import attest
+from trustrag.provenance.envelope import Envelope
 from trustrag.workspace import Abstained, Document, RankedPassage, Workspace
 
 QUESTIONS = (
@@ -27,7 +31,7 @@ QUESTIONS = (
     "How do I sign a message with Ed25519?",
     "Which tool finds type errors before a program runs?",
 )
-MIN_TEXT = 400  # characters: below that a description is a stub
+TEXT = range(400, 13_000)  # characters: a shorter description is a stub, a longer one a manual of minutes
 VECTOR_BYTES = 384 * 4
 
 
@@ -59,7 +63,7 @@ def installed() -> Iterator[Package]:
     seen: set[str] = set()
     for found in sorted(distributions(), key=lambda d: str(d.metadata["Name"]).lower()):
         name, text = str(found.metadata["Name"]).lower(), _description(found)
-        if name not in seen and len(text) >= MIN_TEXT:
+        if name not in seen and len(text) in TEXT:
             seen.add(name)
             yield Package(name, found.version, found.metadata.get("License-Expression"), text)
 
@@ -70,25 +74,39 @@ def _description(found: Distribution) -> str:
 
 
 def take_in(folder: Path) -> Workspace:
-    """A workspace that holds every package's description, each signed with its publisher's own key."""
+    """A workspace that holds every package's description, each signed by its publisher with its own key."""
     packages = list(installed())
     print(f"1. Signing and taking in the documentation of {len(packages)} installed packages.")
     print("   Each package is a source with its own key and the licence that it declares.")
     start = time.monotonic()
     workspace = Workspace.init(folder, source=packages[0].name)
     workspace.add_sources([package.name for package in packages[1:]])
-    passages = 0
-    for number, package in enumerate(packages, 1):
-        report = workspace.ingest_documents([package.document()], source=package.name)
-        passages += sum(outcome.passages for outcome in report.admitted)
-        for outcome in report.quarantined:
-            print(f"   quarantined {outcome.doc_id}: {outcome.reason[:100]}")
-        for outcome in report.refused:
-            print(f"   refused {outcome.doc_id}: {outcome.reason[:100]}")
-        if number % 20 == 0 or number == len(packages):
-            seconds = time.monotonic() - start
-            print(f"   {number}/{len(packages)} documents, {passages} passages, {seconds:.0f} s", flush=True)
+    documents = [package.document() for package in packages]
+    envelopes = [e for p, d in zip(packages, documents, strict=True) for e in signed(workspace, p.name, d)]
+    print(
+        f"   {len(envelopes)} attestations by {len(packages)} keys, {time.monotonic() - start:.0f} s",
+        flush=True,
+    )
+
+    def progress(done: int, total: int | None, name: str) -> None:
+        if done % 32 == 0:
+            print(f"   {done}/{total} documents, {time.monotonic() - start:.0f} s", flush=True)
+
+    report = workspace.ingest_documents(documents, attestations=envelopes, progress=progress)
+    for outcome in (*report.quarantined, *report.refused):
+        print(f"   not admitted: {outcome.doc_id}: {outcome.reason[:100]}")
+    passages = sum(outcome.passages for outcome in report.admitted)
+    print(
+        f"   {len(report.admitted)} documents admitted, {passages} passages, {time.monotonic() - start:.0f} s"
+    )
     return workspace
+
+
+def signed(workspace: Workspace, source: str, document: Document) -> list[Envelope]:
+    """The source's attestation of its document, made with its key alone."""
+    signer = workspace.authority.source_signer(source)
+    _, envelopes = attest([document], signer=signer, context=workspace.policy.context, now=int(time.time()))
+    return envelopes
 
 
 def ask(workspace: Workspace) -> None:
@@ -150,9 +168,6 @@ def forge_a_signature(folder: Path, chunk: int) -> None:
 
 
 def _payload(envelope: bytes) -> bytes:
-    import base64
-    import json
-
     return base64.b64decode(json.loads(envelope)["payload"])
 
 

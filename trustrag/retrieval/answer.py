@@ -34,6 +34,7 @@ SHORTLIST = 10
 
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])|\n{2,}|\n(?=[-*#|])")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
+_RULES = re.compile(r"\s*(?:[^\w\s\"'(\[]{3,}[^\w\n]*\n\s*)+")
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|vs|etc|e\.g|i\.e|Inc|Ltd|Jr|Sr|U\.S)|\b[A-Z])\.$"
@@ -179,11 +180,15 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _trim(text: str, span: tuple[int, int]) -> tuple[int, int] | None:
-    piece = text[span[0] : span[1]]
+    """The span without blank ends, and without the lines of mere punctuation that underline a heading above it."""
+    start, end = span
+    ruled = _RULES.match(text, start, end)
+    start = ruled.end() if ruled else start
+    piece = text[start:end]
     stripped = piece.strip()
     if not stripped:
         return None
-    start = span[0] + piece.index(stripped)
+    start += piece.index(stripped)
     return start, start + len(stripped)
 
 
@@ -244,8 +249,9 @@ def _worded(question: str, passages: Sequence[VerifiedPassage]) -> Iterator[_Sco
         around = sum(weight for term, weight in weights.items() if term in context) / total
         for start, end in sentence_spans(passage.text):
             held = _terms(passage.text[start:end])
-            if not held - weights.keys():
-                continue  # a sentence that only repeats the question answers nothing
+            # A sentence that only repeats the question answers nothing, and a piece of code is no sentence.
+            if not held - weights.keys() or "```" in passage.text[start:end]:
+                continue
             inside = sum(weight for term, weight in weights.items() if term in held) / total
             # Half the weight may stand elsewhere in the passage: a sentence often says "it" for its topic.
             coverage, place = 0.5 * inside + 0.5 * around, 1.0 - 0.03 * rank
