@@ -15,8 +15,21 @@ _shown: "list[Progress]" = []
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
     """A function to call with (done, total, name); draws a bar where a person is watching, and nothing elsewhere."""
+    with _bar(what) as told:
+        yield lambda done, total, name: told(what, done, total)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """As `progress`, for work of several stages: a function to call with (stage, done, total)."""
+    with _bar("") as told:
+        yield told
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[str, int, int | None], None]]:
     if not sys.stderr.isatty() or os.environ.get("CI"):
-        yield lambda done, total, name: None
+        yield lambda what, done, total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -26,7 +39,7 @@ def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
         task = bar.add_task(what, total=None)
         _shown.append(bar)
         try:
-            yield lambda done, total, name: bar.update(task, completed=done, total=total)
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
         finally:
             _shown.remove(bar)
 

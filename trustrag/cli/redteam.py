@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trustrag.cli import show
 from trustrag.cli.common import EXIT_REFUSED, Json, ask_passphrase, find_workspace, print_json
+from trustrag.cli.progress import stages
 from trustrag.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def redteam(
         return _print_catalogue(chosen, as_json)
     if questions is not None and not questions.is_file():
         raise ConfigError(f"{questions} is not a file")
-    with show.stages() as told:
+    with stages() as told:
         report = run(
             find_workspace(context),
             attacks=chosen,
