@@ -165,6 +165,32 @@ def test_delete_withdrawal_and_its_snapshots(scene: Scene) -> None:
 
 
 @attack(
+    "wait for an operator's restore, and have an older version restored",
+    "the newest comes back, by its own entry",
+)
+def test_restore_means_the_newest(scene: Scene) -> None:
+    def restore() -> object:
+        with scene.open() as operator:
+            return operator.rule("restore", doc_id="retention.txt", reason="it was right after all")
+
+    with scene.open() as workspace:
+        workspace.rule("quarantine", doc_id="retention.txt", reason="somebody asked")
+    rows = "doc_id = 'retention.txt' AND version ="
+    of_row = f"version = (SELECT id FROM version WHERE {rows} %d)"
+    ((signed,),) = scene.ask_sql(f"SELECT entry FROM standing WHERE {of_row % 2}")
+    older = f"(SELECT entry FROM standing WHERE {of_row % 1})"
+    scene.sql(f"UPDATE standing SET entry = {older} WHERE {of_row % 2}")
+    scene.fails(LedgerError, "is of another document", restore)
+    scene.sql(f"UPDATE standing SET entry = ? WHERE {of_row % 2}", signed)
+    scene.sql(f"UPDATE version SET standing = 'superseded' WHERE {rows} 2")
+    scene.sql(f"UPDATE version SET standing = 'quarantined' WHERE {rows} 1")
+    scene.fails(NotFoundError, "has nothing to restore", restore)
+    scene.audit_names(
+        "'retention.txt' version 1: is called quarantined, and what stood after it says otherwise"
+    )
+
+
+@attack(
     "strip a review from what stands", "the entry names its reviews, and the entry is under the signed root"
 )
 def test_strip_review(scene: Scene) -> None:

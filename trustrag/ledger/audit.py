@@ -41,6 +41,7 @@ class _Audit:
         self._vectors = vectors
         self._digests: list[Digest] = []  # of the envelopes, by log index
         self._nodes: dict[tuple[int, int], bytes] = {}
+        self._began: set[tuple[str, int | None]] = set()  # document, snapshot: where a version began to stand
         self._terms = 0  # that all metadata together have
 
     def problems(self) -> Iterator[Problem]:
@@ -143,6 +144,7 @@ class _Audit:
         leaves: dict[int, list[tuple[bytes, bytes]]] = {}
         for row, bucket in self._session.all_standing():
             where = f"standing of {row.doc_id!r}"
+            self._began.add((row.doc_id, row.since))
             yield from _attempt(where, self._check_standing, row, bucket)
             if row.since is not None and row.until is None:
                 leaves.setdefault(BUCKETS + bucket, []).append((row.doc_id.encode(), leaf_hash(row.entry)))
@@ -188,6 +190,10 @@ class _Audit:
         stands = any(stay.since is not None and stay.until is None for stay in stays)
         entry = StandingEntry.parse(stays[-1].entry)
         yield from _attempt(where, self._check_version, version, entry, stands)
+        # A version ends because another one begins, or by a ruling. Only what a ruling ended can be restored.
+        followed = stays[-1].until is not None and (version.doc_id, stays[-1].until) in self._began
+        if (version.standing == "superseded") != followed:
+            yield Problem(where, f"is called {version.standing}, and what stood after it says otherwise")
         yield from self._chunks(version, entry, where)
 
     def _check_version(self, version: VersionRow, entry: StandingEntry, stands: bool) -> None:

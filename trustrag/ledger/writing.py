@@ -159,6 +159,11 @@ class Writing:
 
     def _restore(self, ruling: Ruling, version: VersionRow, standing: StandingChange, desk: Desk) -> None:
         stay = self._last_stay(version)
+        said = StandingEntry.parse(stay.entry)
+        if (said.doc_id, said.version, said.document) != (version.doc_id, version.version, version.digest):
+            raise LedgerError(
+                f"{version.doc_id}: the entry of version {version.version} in ledger.db is of another document"
+            )
         encoded = self._approved(stay, ruling, version, desk)
         self._replace(version.doc_id, standing, encoded)
         if stay.since is None:
@@ -212,8 +217,10 @@ class Writing:
                     row for row in versions if row.version == ruling.version and row.standing != "active"
                 ]
             else:
-                found = [row for row in versions if row.standing in _RULED_OVER[ruling.action]]
-                found = found[-1:] if restoring else found
+                # To restore is to restore the newest that was taken in. An older one comes back by name only:
+                # else an edited column would make an honest ruling mean another version than was struck.
+                considered = versions[-1:] if restoring else versions
+                found = [row for row in considered if row.standing in _RULED_OVER[ruling.action]]
         if not found:
             what = f"source {ruling.source}" if ruling.source is not None else f"document {ruling.doc_id}"
             raise NotFoundError(f"{what} has nothing to {ruling.action}")
