@@ -307,7 +307,7 @@ class Authority:
                 raise ConfigError(
                     f"scope {prefix!r} lies outside of {here}: nothing could be published under it"
                 )
-        key = _parsed_key(public_key) if public_key else self.keyring.generate(_key_name(name)).public_key
+        key = _parsed_key(public_key) if public_key else self._own_key(_key_name(name))
         return Source(
             name=name,
             owner=owner,
@@ -316,6 +316,11 @@ class Authority:
             trust=round(trust * 1000),
             probation=probation,
         )
+
+    def _own_key(self, name: str) -> PublicKey:
+        """A new key; or the one that `new_source_key`, or a change that was cut short, left under this name."""
+        keyring = self.keyring
+        return keyring.public_key(name) if name in keyring.names() else keyring.generate(name).public_key
 
     # ---- keys
 
