@@ -4,12 +4,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
+from textwrap import wrap
 
 from tests.attacks.scene import ATTACKS, Attack, World, build, staged
 
 MODULES = ("passages", "history", "signatures", "files")
-WIDTHS = (62, 70)
+WIDTHS = (44, 44, 36)  # of the three columns, in characters
 
 
 def main() -> int:
@@ -41,9 +43,16 @@ def table(world: World, attacks: Sequence[Attack]) -> int:
     for attack in attacks:
         verdict, as_said = made(world, attack)
         wrong += not as_said
-        cells = (attack.title.ljust(WIDTHS[0]), attack.mechanism.ljust(WIDTHS[1]))
-        print("  ".join((*cells, verdict)), flush=True)
+        print(in_columns(attack.title, attack.mechanism, verdict), flush=True)
     return wrong
+
+
+def in_columns(*cells: str) -> str:
+    """One line of the table, over as many lines as its longest cell takes."""
+    wrapped = [wrap(cell, width) for cell, width in zip(cells, WIDTHS, strict=True)]
+    lines = ["  ".join(part.ljust(width) for part, width in zip(row, WIDTHS, strict=True)).rstrip()
+             for row in zip_longest(*wrapped, fillvalue="")]  # fmt: skip
+    return "\n".join(lines)
 
 
 def made(world: World, attack: Attack) -> tuple[str, bool]:

@@ -146,7 +146,8 @@ class _Audit:
             where = f"standing of {row.doc_id!r}"
             self._began.add((row.doc_id, row.since))
             yield from _attempt(where, self._check_standing, row, bucket)
-            if row.since is not None and row.until is None:
+            # A row of a bucket that is not there was named above, and has no place in the tree.
+            if row.since is not None and row.until is None and 0 <= bucket < BUCKETS:
                 leaves.setdefault(BUCKETS + bucket, []).append((row.doc_id.encode(), leaf_hash(row.entry)))
         computed = lift({number: bucket_node(entries) for number, entries in leaves.items()}, empty_node)
         snapshot = self._session.snapshot()
