@@ -42,7 +42,10 @@ def redteam(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Attack a copy of the workspace with real keys, and report how far each attack comes, before and after."""
+    """Attack a copy of the workspace; say how far each attack comes.
+
+    With real keys, as an insider could: undefended, with signatures alone, and against all of it.
+    """
     from trustrag.redteam.questions import load_poisonedrag
     from trustrag.redteam.simulator import run
 
