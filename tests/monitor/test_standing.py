@@ -121,7 +121,7 @@ def test_a_ruling_lowers_trust_and_a_restored_document_gives_it_back(workspace: 
     workspace.rule("quarantine", doc_id="wiki/1", reason="it is not so")
     found = only(workspace, "wiki", apply=True)
     assert (found.trust, found.probation) == (450, False)
-    assert found.reasons == ("1 document is ruled against (wiki/1): -50",)
+    assert found.reasons == ("1 document is ruled against (wiki/1): -0.05",)
     source = workspace.authority.source("wiki")
     assert (source.prior, source.trust, source.moved) == (500, 450, -50)
     # A second time nothing adds up: the move is reckoned from the prior.
@@ -152,7 +152,7 @@ def test_independent_corroboration_raises_within_the_ceiling(workspace: Workspac
     assert tally.corroborated >= 8
     assert found.trust == 900
     assert any("corroborated by independent sources" in reason for reason in found.reasons)
-    assert any("held at 900" in reason for reason in found.reasons)
+    assert any("held at 0.9" in reason for reason in found.reasons)
     assert workspace.authority.source("atlas").prior == 880
 
 

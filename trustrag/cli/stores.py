@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from trustrag.cli import standing
 from trustrag.cli.common import (
     Json,
     find_workspace,
@@ -39,6 +40,7 @@ keys = typer.Typer(no_args_is_help=True, help="The trust root under keys/, and t
 def register(app: typer.Typer) -> None:
     """Add these verbs to the application."""
     app.command()(init)
+    standing.register(sources)
     app.add_typer(sources, name="source")
     app.add_typer(keys, name="keys")
 
@@ -300,6 +302,7 @@ def _source_facts(source: "Source") -> dict[str, object]:
         "name": source.name,
         "status": "active" if source.active else "suspended",
         "trust": source.trust / 1000,
+        "prior": source.prior / 1000,
         "probation": source.probation,
         "owner": source.owner,
         "scope": list(source.scope),

@@ -129,7 +129,7 @@ def assess(record: SourceRecord, source: Source, bounds: Bounds) -> Assessment:
     trust = bounds.within(source.prior, wanted)
     reasons = [*why, *_trust_reasons(record, tally, gained, bounds)]
     if trust != wanted:
-        reasons.append(f"trust is held at {trust}, where the policy's bounds for this source end")
+        reasons.append(f"trust is held at {trust / 1000:g}, where the policy's bounds for this source end")
     return Assessment(record, source.prior, source.trust, source.probation, trust, probation, tuple(reasons))
 
 
@@ -174,21 +174,21 @@ def _missing(record: SourceRecord, bounds: Bounds) -> list[str]:
 
 
 def _trust_reasons(record: SourceRecord, tally: Tally, gained: int, bounds: Bounds) -> list[str]:
-    step, reasons = bounds.trust_step, []
+    reasons = []
     if record.ruled:
-        reasons.append(
-            f"{_documents(len(record.ruled))} ruled against ({_some(record.ruled)}): -{step * len(record.ruled)}"
-        )
+        told, cost = f"ruled against ({_some(record.ruled)})", _moved(-len(record.ruled), bounds)
+        reasons.append(f"{_documents(len(record.ruled))} {told}: {cost}")
     if tally.outvoted:
-        reasons.append(
-            f"{_documents(tally.outvoted)} contradicted by several independent sources: -{step * tally.outvoted}"
-        )
+        told, cost = "contradicted by several independent sources", _moved(-tally.outvoted, bounds)
+        reasons.append(f"{_documents(tally.outvoted)} {told}: {cost}")
     if tally.corroborated:
-        reasons.append(
-            f"{_documents(tally.corroborated)} corroborated by independent sources, of {tally.looked} looked at: "
-            f"+{step * gained}"
-        )
+        told = f"corroborated by independent sources, of {tally.looked} looked at"
+        reasons.append(f"{_documents(tally.corroborated)} {told}: {_moved(gained, bounds)}")
     return reasons
+
+
+def _moved(steps: int, bounds: Bounds) -> str:
+    return f"{steps * bounds.trust_step / 1000:+g}"
 
 
 def _documents(count: int) -> str:
