@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from trustrag.provenance.evidence import VerifiedPassage
     from trustrag.retrieval.answer import Abstained, Grounded
     from trustrag.retrieval.retriever import SearchReport
-    from trustrag.workspace import Workspace
+    from trustrag.workspace import Workspace, verify_evidence
 
 __version__ = "0.1.0"
 
@@ -87,6 +87,7 @@ __all__ = [
     "VerificationError",
     "VerifiedPassage",
     "Workspace",
+    "verify_evidence",
 ]
 
 _HOME = {
@@ -96,6 +97,7 @@ _HOME = {
     "SearchReport": "trustrag.retrieval.retriever",
     "VerifiedPassage": "trustrag.provenance.evidence",
     "Workspace": "trustrag.workspace",
+    "verify_evidence": "trustrag.workspace",
 }
 
 

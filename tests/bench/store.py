@@ -25,7 +25,7 @@ from trustrag.provenance.statement import (
 DIMENSION = 384
 IDENTITY = EmbedderId("random", DIMENSION, Digest.of(b"random unit vectors"))
 CHUNKS = 10  # of a document
-BATCH = 32  # documents under one signature
+BATCH = 16  # documents under one signature
 _TEXT = (
     "The retention of audit records under section {0} is {1} days, unless the regulator asks for more. " * 6
 )

@@ -22,7 +22,7 @@ from trustrag.provenance.keys import Signer
 from trustrag.provenance.policy import Attested, Policy, Source
 from trustrag.provenance.statement import Context, DocumentClaim, SourceStatement, parse_statement
 
-BATCH_DOCUMENTS = 32
+BATCH_DOCUMENTS = 16
 """Most documents of one statement: whoever proves one passage reads the whole statement it rests on."""
 
 BATCH_WEIGHT = 44_000

@@ -1,6 +1,6 @@
 """What one changed document costs in the standing tree, at 10 thousand, 100 thousand and a million documents.
 
-    python benchmarks/standing_tree.py [--sizes 10000 100000 1000000] [--json]
+    python -m tests.bench.standing_tree [--sizes 10000 100000 1000000] [--json]
 
 Works on the storage itself, with synthetic entries of real size: one change reads a document's bucket and the 16
 nodes beside its path, checks that they lead to the signed root, alters the bucket, and writes 17 nodes. The cost
