@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -46,6 +47,15 @@ def test_the_ci_gate_opens_above_its_limit_only() -> None:
 
 def test_where_a_reader_was_asked_its_answer_counts() -> None:
     assert _report(reader="smol").success_measure == "deceived"
+
+
+def test_whoever_wants_a_refusal_is_measured_by_refusals() -> None:
+    silenced = replace(_GOOD, deceived=False, answered=False, refused=True)
+    lying = replace(_trial("lying", [_GOOD] * 4), outcomes={Defence.GATE: (silenced,) * 4})
+    jamming = replace(lying, name="jamming", goal="refused")
+    worst = _report(lying, jamming, reader="smol").worst()
+    assert worst is not None
+    assert (worst.attack, worst.measure, worst.success.mean) == ("jamming", "refused", 1.0)
 
 
 def test_change_is_paired_by_question() -> None:

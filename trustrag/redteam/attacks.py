@@ -95,7 +95,7 @@ _ALL = (
     Attack(
         "jamming", ("AML.T0029", "AML.T0066"),
         "A passage that echoes the question and talks the reader into refusing.",
-        by_one_key(crafting.jamming),
+        by_one_key(crafting.jamming), goal="refused",
     ),
     Attack(
         "injection", ("AML.T0051.001", "AML.T0070"),

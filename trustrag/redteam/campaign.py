@@ -116,7 +116,8 @@ class Attack:
     """One entry of the catalogue.
 
     `atlas` are MITRE ATLAS technique ids (content 2026.09). `trigger` is appended to the question by
-    the victim, for attacks that sleep until it is said.
+    the victim, for attacks that sleep until it is said. `goal` is what the attacker wants of a reader, as
+    a measure of `Outcome`: that it is `deceived`, or that it `refused`.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Attack:
     craft: Craft
     knobs: tuple[tuple[str, int], ...] = ()
     trigger: str = ""
+    goal: str = "deceived"
 
     def asked(self, question: str) -> str:
         """The question as the victim puts it to the attacked workspace."""

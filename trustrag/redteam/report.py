@@ -30,13 +30,18 @@ class RedTeamReport:
         return "deceived" if self.reader else "attacker"
 
     def worst(self) -> Worst | None:
-        """The most successful attack against the full gate; None where no attack was run."""
-        measure = self.success_measure
-        found = [(one.measure(measure, Defence.GATE, seed=self.seed), one.name) for one in self.trials]
+        """The most successful attack against the full gate; None where no attack was run.
+
+        An attack whose goal is another than to deceive is measured by its own goal where a reader was asked.
+        """
+        measures = [(one.goal if self.reader else self.success_measure, one) for one in self.trials]
+        found = [
+            (one.measure(measure, Defence.GATE, seed=self.seed), measure, one) for measure, one in measures
+        ]
         if not found:
             return None
-        success, name = max(found, key=lambda pair: (pair[0].mean, pair[1]))
-        return Worst(name, measure, success)
+        success, measure, trial = max(found, key=lambda each: (each[0].mean, each[2].name))
+        return Worst(trial.name, measure, success)
 
     def exceeds(self, limit: float) -> bool:
         """Whether the worst attack succeeds on more than this share of the questions: the CI gate."""

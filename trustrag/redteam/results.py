@@ -35,7 +35,7 @@ class Placed:
 class Trial:
     """One attack, measured under every defence on the same questions; `outcomes` run in their order.
 
-    The clean run is a trial too, named "clean", with nothing brought.
+    The clean run is a trial too, named "clean", with nothing brought. `goal` is the attack's.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Trial:
     knobs: tuple[tuple[str, int], ...]
     placed: Placed
     outcomes: Mapping[Defence, tuple[Outcome, ...]]
+    goal: str = "deceived"
 
     def measure(self, measure: str, defence: Defence, *, seed: int = 0) -> Interval:
         """One measure under one defence; n = 0 where it was not taken."""

@@ -165,7 +165,9 @@ def _trial(bench: _Bench, attack: Attack, number: int) -> Trial:
         )
         for defence in (Defence.SIGNATURES, Defence.GATE):
             outcomes[defence] = _defended(bench, copy, asked, foothold, defence, attack.name)
-    return Trial(attack.name, attack.atlas, attack.description, attack.knobs, foothold.placed, outcomes)
+    return Trial(
+        attack.name, attack.atlas, attack.description, attack.knobs, foothold.placed, outcomes, attack.goal
+    )
 
 
 def _undefended(bench: _Bench, asked: Sequence[str], poisons: Sequence[Poison]) -> tuple[Outcome, ...]:
