@@ -191,6 +191,28 @@ def test_restore_means_the_newest(scene: Scene) -> None:
 
 
 @attack(
+    "misfile what stands, so that the next withdrawal or correction misses it",
+    "a writer reads names off the entries",
+)
+def test_misfiled_entry_is_not_sealed_again(scene: Scene) -> None:
+    scene.sql("UPDATE standing SET doc_id = 'zzz' WHERE doc_id = 'retention.txt' AND until IS NULL")
+
+    def withdraw() -> object:
+        with scene.open() as operator:
+            return operator.rule("withdraw", doc_id="retention.txt", reason="it was wrong")
+
+    def correct() -> object:
+        with scene.open() as operator:
+            return operator.ingest_documents(
+                [document("retention.txt", "Audit logs are not kept.")], source="acme"
+            )
+
+    scene.fails(LedgerError, "an entry of another document is filed", withdraw)
+    scene.fails(LedgerError, "an entry of another document is filed", correct)
+    scene.audit_names("standing of 'zzz': its row is filed under another document")
+
+
+@attack(
     "strip a review from what stands", "the entry names its reviews, and the entry is under the signed root"
 )
 def test_strip_review(scene: Scene) -> None:

@@ -15,7 +15,7 @@ from trustrag.ledger.rows import StandingRow
 from trustrag.ledger.sqlite import Session
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, node_hash, root
-from trustrag.provenance.standing import BUCKETS, TOP_LEVELS, StandingProof, bucket_of
+from trustrag.provenance.standing import BUCKETS, TOP_LEVELS, StandingEntry, StandingProof, bucket_of
 
 _READ_AT_ONCE = 10_000  # ids in one statement; SQLite takes 32,766
 
@@ -121,9 +121,13 @@ class StandingChange:
         self._session = session
         self._buckets: dict[int, dict[bytes, bytes]] = {}
         for bucket in {bucket_of(doc_id) for doc_id in doc_ids}:
-            self._buckets[bucket] = {
-                row.doc_id.encode(): leaf_hash(row.entry) for row in session.bucket(bucket)
-            }
+            rows = session.bucket(bucket)
+            # Under another name an entry would lead to the root all the same, and no change of its document
+            # would find it: what is taken out or superseded would stay in what is signed next.
+            for row in rows:
+                if StandingEntry.parse(row.entry).doc_id != row.doc_id:
+                    raise LedgerError(f"an entry of another document is filed in ledger.db as {row.doc_id}")
+            self._buckets[bucket] = {row.doc_id.encode(): leaf_hash(row.entry) for row in rows}
         self._beside = (
             stored_nodes(session, _beside(self._buckets)) if self._buckets else stored_nodes(session, [1])
         )
