@@ -36,23 +36,35 @@ def _differ(a: Reading, b: Reading, mine: str, theirs: str) -> Testimony:
     """`agrees` where nothing speaks against it."""
     changes = changed_values(mine, theirs)
     told = [change.sentence for change in (*changes.values, *changes.words)]
-    if any(change.kind == NAME and told.count(change.sentence) > 1 for change in changes.values):
-        return "apart"  # a name and something else: the passages speak of two things in the same words
+    if any(_is_subject(change, told.count(change.sentence)) for change in changes.values):
+        return "apart"
     alone = [change for change in changes.values if told.count(change.sentence) == 1]
     return "differs" if any(_is_contradiction(change, a, b) for change in alone) else "agrees"
+
+
+def _is_subject(change: ValueChange, changes: int) -> bool:
+    """Whether two sentences speak of two things in the same words: another name leads, or a name is not all."""
+    new = read(change.new).words
+    return change.kind == NAME and (changes > 1 or read(change.sentence).words[: len(new)] == new)
 
 
 def _is_contradiction(change: ValueChange, a: Reading, b: Reading) -> bool:
     """Whether the one thing that differs in a sentence is its answer, and all else is the same."""
     sentence, new, old = read(change.sentence), read(change.new), read(change.old)
-    if change.kind == NAME and sentence.words[: len(new.words)] == new.words:
-        return False  # the sentence begins with it: most likely it speaks of somebody else
+    if change.kind == NAME and not (change.old[0].isupper() and change.new[0].isupper()):
+        return False
     if old.said <= b.said or new.said <= a.said:
         return False  # what the other passage says too, somewhere else, is no contradiction of it
     before = max((read(text) for text in a.sentences), key=lambda one: len(one.terms & sentence.terms))
     shared = (sentence.terms & before.terms) - new.terms - old.terms
     most = max(len(sentence.terms - new.terms), len(before.terms - old.terms))
-    return len(shared) >= max(ABOUT, SAME * most)
+    return len(shared) >= max(ABOUT, SAME * most) and _same_subject(a, b)
+
+
+def _same_subject(a: Reading, b: Reading) -> bool:
+    """Whether the opening sentences share half of their names, where both name anybody: "It was built in" follows."""
+    mine, theirs = (_forms(read(reading.sentences[0]), NAME) for reading in (a, b))
+    return not (mine and theirs) or 2 * len(mine & theirs) >= min(len(mine), len(theirs))
 
 
 def _agree(a: Reading, b: Reading) -> bool:
