@@ -213,6 +213,30 @@ def test_misfiled_entry_is_not_sealed_again(scene: Scene) -> None:
 
 
 @attack(
+    "say that it does not stand, so that a withdrawal takes nothing out",
+    "what was signed decides, not a column",
+)
+def test_withdrawal_takes_out_what_was_signed(scene: Scene) -> None:
+    for doc_id, ruled_on in (
+        ("retention.txt", {"doc_id": "retention.txt"}),
+        ("wiki/logs.txt", {"source": "wiki"}),
+    ):
+        newest = "id = (SELECT max(id) FROM version WHERE doc_id = ?)"
+        scene.sql(f"UPDATE version SET standing = 'quarantined' WHERE {newest}", doc_id)
+        with scene.open() as operator:
+            operator.rule("withdraw", reason="it was wrong", **ruled_on)
+        scene.honest = {fact for fact in scene.honest if fact[0] != doc_id}
+        scene.sql(f"UPDATE version SET standing = 'active' WHERE {newest}", doc_id)
+        scene.sql(
+            "UPDATE standing SET until = NULL WHERE id = (SELECT max(id) FROM standing WHERE doc_id = ?)",
+            doc_id,
+        )
+        shutil.rmtree(scene.folder / "index")
+        scene.refuses_passage(Refusal.NOT_IN_SNAPSHOT, doc_id)
+    scene.audit_names("what stands does not lead to the root of snapshot")
+
+
+@attack(
     "strip a review from what stands", "the entry names its reviews, and the entry is under the signed root"
 )
 def test_strip_review(scene: Scene) -> None:

@@ -120,13 +120,16 @@ class StandingChange:
     def __init__(self, session: Session, doc_ids: Collection[str], signed: Digest) -> None:
         self._session = session
         self._buckets: dict[int, dict[bytes, bytes]] = {}
+        self._stood: dict[str, int] = {}
         for bucket in {bucket_of(doc_id) for doc_id in doc_ids}:
             rows = session.bucket(bucket)
             # Under another name an entry would lead to the root all the same, and no change of its document
             # would find it: what is taken out or superseded would stay in what is signed next.
             for row in rows:
-                if StandingEntry.parse(row.entry).doc_id != row.doc_id:
+                entry = StandingEntry.parse(row.entry)
+                if entry.doc_id != row.doc_id:
                     raise LedgerError(f"an entry of another document is filed in ledger.db as {row.doc_id}")
+                self._stood[row.doc_id] = entry.version
             self._buckets[bucket] = {row.doc_id.encode(): leaf_hash(row.entry) for row in rows}
         self._beside = (
             stored_nodes(session, _beside(self._buckets)) if self._buckets else stored_nodes(session, [1])
@@ -136,6 +139,10 @@ class StandingChange:
                 "what ledger.db says stands does not lead to the signed snapshot: rows were changed from"
                 " outside; `trustrag audit` names them, a backup restores them"
             )
+
+    def stood(self, doc_id: str) -> int | None:
+        """The version of a document that stood before this change, as it was signed; None where none did."""
+        return self._stood.get(doc_id)
 
     def put(self, doc_id: str, entry: bytes) -> None:
         """Lets this entry stand for the document, instead of whatever did."""

@@ -154,7 +154,8 @@ class Writing:
         self._session.end_standing(rows, self._version)
         self._session.set_standing(rows, _STANDING_AFTER[ruling.action], ruled=self._version)
         for version in versions:
-            if version.standing == "active":
+            # What was signed decides, and not a column that says it did not stand: else it would go on standing.
+            if ruling.doc_id is not None or standing.stood(version.doc_id) == version.version:
                 standing.remove(version.doc_id)
 
     def _restore(self, ruling: Ruling, version: VersionRow, standing: StandingChange, desk: Desk) -> None:
