@@ -50,10 +50,10 @@ __all__ = [
 Mode = Literal["weighted", "strict", "report"]
 Weights = NDArray[np.float64]
 
-REPEATED, ECHOED, COPIED, REPRINTED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.5, 0.05, 0.65, 0.4
-"""What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is
-made for retrieval and nothing else; another's copy adds little and a source's own copy nothing; a key on probation that no established source supports gives
-way to those that are as relevant, and one that an established source contradicts has to wait."""
+REPEATED, ECHOED, COPIED, REPRINTED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.75, 0.05, 0.65, 0.4
+"""What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is made
+for retrieval and nothing else; another's copy adds little, a second one less, and a source's own nothing; a key on
+probation that no established source supports gives way, and one that an established source contradicts has to wait."""
 SUPPORT = 0.15
 """The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
 AGREES = 0.5
@@ -273,14 +273,14 @@ def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
     """
     factor = np.ones(len(candidates))
     same = np.maximum(alike.copied, alike.copied.T) >= NEAR_COPY
-    own = alike.same_owner
-    kept: list[int] = []
-    for i in sorted(
-        range(len(candidates)), key=lambda i: (_since(candidates[i]), -candidates[i].relevance, i)
-    ):
-        if any(same[i, j] for j in kept):
-            factor[i] = REPRINTED if any(same[i, j] and own[i, j] for j in kept) else COPIED
-        kept.append(i)
+    order = sorted(range(len(candidates)), key=lambda i: (_since(candidates[i]), -candidates[i].relevance, i))
+    for place, i in enumerate(order):
+        before = [j for j in order[:place] if same[i, j]]
+        if any(alike.owners[i] == alike.owners[j] for j in before):
+            factor[i] = REPRINTED
+        elif before:
+            # Each further copy adds less: five keys with one text are not five voices.
+            factor[i] = max(REPRINTED, COPIED ** (len(before) ** 2))
     return factor
 
 
