@@ -132,6 +132,20 @@ def test_stolen_key_over_anothers_name(scene: Scene) -> None:
     refused_at_the_door(scene, "is published by acme", said, doc_id="travel.txt")
 
 
+@attack("... with the owner's name changed in the rows", "the owner is whose key signed what stands")
+def test_owner_renamed_in_the_rows(scene: Scene) -> None:
+    with scene.open() as workspace:
+        workspace.add_source("broad")  # all of the collection
+    scene.sql("UPDATE version SET source = 'broad' WHERE doc_id = 'travel.txt'")
+    said = envelope(
+        canonical(statement(scene, "travel.txt", version=2)), stolen_key(scene.home, "source-broad")
+    )
+    refused_at_the_door(scene, "is published by acme", said, doc_id="travel.txt")
+    with scene.open() as workspace:
+        report = workspace.ingest_documents([document("travel.txt", TEXT)], source="broad")
+    assert "is published by acme" in report.refused[0].reason
+
+
 @attack("an attestation made for another tenant, collection or store", "every statement names its context")
 def test_other_context(scene: Scene) -> None:
     wiki = stolen_key(scene.home, "source-wiki")

@@ -106,6 +106,8 @@ class Decider:
             return _refused(document, found)
         if isinstance(claimed, Outcome):
             return "unchanged", claimed
+        if newest is not None:
+            self._require_signed_owner(document.doc_id, claimed.source)
         weight(claimed.claim)
         return self._candidate(document, metadata, chunks, claimed)
 
@@ -135,6 +137,16 @@ class Decider:
                 _require_not_taken_out(newest)
         claim = claim_of(document, newest.version + 1, newest.digest, metadata)
         return _Claimed(claim, source, None)
+
+    def _require_signed_owner(self, doc_id: str, source: Source) -> None:
+        """As `_require_owner`, by the key that signed what stands: a row says what whoever edited it wants."""
+        with self._ledger.view() as view:
+            signed = view.publisher(doc_id)
+        if signed is None:
+            return
+        for other in self._policy.sources:
+            if other.name != source.name and signed.key_id in {known.key.key_id for known in other.keys}:
+                raise _owned(doc_id, other.name, source)
 
     def _same_cuts(self, newest: VersionRow, chunks: Sequence[Chunk]) -> bool:
         """Whether the stored version stands, is cut like this, and has not expired.
@@ -222,8 +234,12 @@ def _of_owner(found: Sequence[SignedClaim], newest: VersionRow | None) -> Signed
 def _require_owner(newest: VersionRow, source: Source) -> None:
     """A name belongs to the source that published it first, for as long as that publication stands."""
     if newest.source_name != source.name and newest.standing in _STANDS:
-        reason = f"{newest.doc_id} is published by {newest.source_name}; {source.name} may not replace it"
-        raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+        raise _owned(newest.doc_id, newest.source_name, source)
+
+
+def _owned(doc_id: str, owner: str, source: Source) -> AuthorityError:
+    reason = f"{doc_id} is published by {owner}; {source.name} may not replace it"
+    return AuthorityError(Refusal.UNKNOWN_KEY, reason)
 
 
 def _unchanged(newest: VersionRow) -> Outcome:

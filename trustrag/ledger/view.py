@@ -27,7 +27,7 @@ from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head
 from trustrag.provenance.merkle import inclusion_path
-from trustrag.provenance.standing import ChunkLeaf, StandingEntry, StandingProof
+from trustrag.provenance.standing import ChunkLeaf, StandingEntry, StandingProof, standing_root
 
 _MAX_SPANS = 16
 _MAX_ENTRIES = 4096
@@ -99,6 +99,23 @@ class View:
     def active(self, doc_id: str) -> VersionRow | None:
         """The version of a document that its row calls active."""
         return next((row for row in self.versions(doc_id) if row.standing == "active"), None)
+
+    def publisher(self, doc_id: str) -> Envelope | None:
+        """The source attestation of what stands under this name; None where nothing does.
+
+        Unlike the rows it was signed: its entry leads to the root of the newest snapshot. Raises LedgerError where
+        it does not.
+        """
+        proof = self._proof(doc_id)
+        if proof is None:
+            return None
+        _, entry, place = proof
+        envelope = self._log.envelope(entry.source_index)
+        if standing_root(entry, place) != self.snapshot().root or envelope.digest != entry.source:
+            raise LedgerError(
+                f"what stands as {doc_id} in ledger.db is not what was signed: rows were changed"
+            )
+        return envelope
 
     def versions(self, doc_id: str) -> list[VersionRow]:
         """All versions of a document, oldest first; none for a name that nobody took in."""
