@@ -47,4 +47,4 @@ def alike(*texts: tuple[str, str]) -> Likeness:
 
 def falling(n: int) -> NDArray[np.float64]:
     """Relevance float64[n] of a list in order."""
-    return 0.9 - 0.02 * np.arange(n)
+    return 0.9 - 0.02 * np.arange(n, dtype=np.float64)

@@ -61,12 +61,13 @@ def independent_pairs(alike: Likeness, relevance: NDArray[np.float64]) -> list[t
     return [(i, j) for place, i in enumerate(order) for j in order[place + 1 :] if free[i, j]]
 
 
-def company(alike: Likeness, relevance: NDArray[np.float64], pair: tuple[int, int]) -> float:
-    """How far two passages speak of the question and of the same thing: above the list's background, in 0..1."""
-    i, j = pair
+def company(alike: Likeness, relevance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[n, n] in 0..1: how far two passages speak of the question and of one thing, above the list's background."""
     free = ~alike.same_owner & ~alike.copies
     background = float(np.median(alike.meaning[free])) if free.any() else 0.0
-    return max(0.0, float(alike.meaning[i, j]) - background) * float(relevance[i] * relevance[j])
+    return np.asarray(
+        np.maximum(0.0, alike.meaning - background) * np.outer(relevance, relevance), dtype=np.float64
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +92,13 @@ class ValueJudge:
             place: answers(wanted, alike.readings[place])
             for place in {place for pair in pairs for place in pair}
         }
-        nearest = max(pairs, key=lambda pair: company(alike, relevance, pair))
+        near = company(alike, relevance)
+        nearest = max(pairs, key=lambda pair: float(near[pair]))
         found: list[Finding] = []
         for i, j in pairs:
             agree, value = agreement(stated[i], stated[j])
             if (i, j) == nearest:
-                found.append(
-                    self._nearest(i, j, stated, alike, company(alike, relevance, nearest) * (1 - agree))
-                )
+                found.append(self._nearest(i, j, stated, alike, float(near[nearest]) * (1 - agree)))
             if agree > 0:
                 found.append(Finding(i, j, agree, 0.0, value, value))
         return found
@@ -156,11 +156,10 @@ class EntailmentJudge:
             return [self._shares(row) for row in scores]
 
         kept = memory.recall(self.name, [(digest_of(a), digest_of(b)) for a, b in both], work)
-        found = []
+        found, together = [], company(alike, relevance)
         for place, (i, j) in enumerate(pairs):
             forth, back = kept[place], kept[place + len(pairs)]
-            near = company(alike, relevance, (i, j))
-            conflict = near * max(forth[0], back[0])
+            conflict = float(together[i, j]) * max(forth[0], back[0])
             found.append(Finding(i, j, max(forth[1], back[1]), conflict, said[i], said[j]))
         return found
 
@@ -212,13 +211,13 @@ class AnswerJudge:
         said = {
             i: self._answer(question, " ".join(alike.readings[i].sentences)) for pair in pairs for i in pair
         }
-        found = []
+        found, together = [], company(alike, relevance)
         for i, j in pairs:
             if not said[i] or not said[j]:
                 continue
             mine, theirs = read(said[i]).said, read(said[j]).said
             shared = len(mine & theirs) / max(1, min(len(mine), len(theirs)))
-            conflict = company(alike, relevance, (i, j)) * (1 - shared)
+            conflict = float(together[i, j]) * (1 - shared)
             found.append(Finding(i, j, shared, conflict, said[i], said[j]))
         return found
 
