@@ -27,7 +27,7 @@ from trustrag.retrieval.ranking import Candidate, rerank
 Row = Mapping[str, object]
 Weights = NDArray[np.float64]
 Rerank = Callable[[str, Sequence[Row]], tuple[list[int], bool]]
-TIERS = ("clean", "T3n5", "T3i1", "T3i5", "T3c5", "T4k3", "T4i3")
+TIERS = ("clean", "T3n1", "T3n5", "T3i1", "T3i5", "T3c5", "T4k3", "T4i3")
 NEW = ("M", "M0", "M1", "M2")
 
 

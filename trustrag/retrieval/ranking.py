@@ -275,11 +275,11 @@ def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
     same = np.maximum(alike.copied, alike.copied.T) >= NEAR_COPY
     order = sorted(range(len(candidates)), key=lambda i: (_since(candidates[i]), -candidates[i].relevance, i))
     for place, i in enumerate(order):
-        before = [j for j in order[:place] if same[i, j]]
-        if any(alike.owners[i] == alike.owners[j] for j in before):
+        before = {alike.owners[j] for j in order[:place] if same[i, j]}
+        if alike.owners[i] in before:
             factor[i] = REPRINTED
         elif before:
-            # Each further copy adds less: five keys with one text are not five voices.
+            # Each further owner of one text adds less: five keys with one text are not five voices.
             factor[i] = max(REPRINTED, COPIED ** (len(before) ** 2))
     return factor
 
