@@ -187,6 +187,8 @@ class Scene:
 
     def put_back(self, *names: str) -> None:
         """Put these files and folders of last week over today's."""
+        for path in self.folder.glob("ledger.db-*"):  # what SQLite had not yet written into today's database
+            path.unlink()
         for name in names:
             there, here = self.world.last_week / name, self.folder / name
             if here.is_dir():
