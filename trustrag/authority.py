@@ -243,6 +243,24 @@ class Authority:
             raise ConflictError(f"source {name} is {'active' if active else 'suspended'} already")
         self._publish([replace(s, active=active) if s.name == name else s for s in self.policy.sources])
 
+    def set_standing(self, name: str, *, trust: float | None = None, probation: bool | None = None) -> Source:
+        """Say anew how far a source is trusted (0 to 1), or whether it is on probation; what is None stays.
+
+        The new trust is the new prior: how far the record had moved the old one is kept, within the policy's bounds.
+        """
+        policy, source = self.policy, self.source(name)
+        prior = source.prior if trust is None else _thousandths(trust)
+        said = replace(source, trust=prior, moved=0)
+        moved = _moved(
+            said,
+            policy.standing.within(prior, prior + source.moved),
+            source.probation if probation is None else probation,
+        )
+        if moved == source:
+            raise ConflictError(f"source {name} stands at that already")
+        self._publish([moved if one.name == name else one for one in policy.sources])
+        return moved
+
     def reassess(self, moves: Mapping[str, tuple[int, bool]]) -> None:
         """Put these sources at this trust (in thousandths) and on or off probation, in one new policy.
 
@@ -298,8 +316,7 @@ class Authority:
         probation: bool = False,
         first_valid_index: int = 0,
     ) -> Source:
-        if not 0 <= trust <= 1:
-            raise ValueError(f"trust must be 0 to 1, not {trust}")
+        thousandths = _thousandths(trust)
         check_segment(name, "source name")
         here = f"{context.tenant}/{context.collection}"
         for prefix in scope:
@@ -313,7 +330,7 @@ class Authority:
             owner=owner,
             keys=(PolicyKey(key, first_valid_index),),
             scope=tuple(scope) or (here,),
-            trust=round(trust * 1000),
+            trust=thousandths,
             probation=probation,
         )
 
@@ -407,6 +424,12 @@ def _parsed_key(text: str) -> PublicKey:
         return PublicKey.parse(text)
     except MalformedError as error:
         raise ConfigError(f"{text!r} is not a public key (64 hex digits): {error}") from error
+
+
+def _thousandths(trust: float) -> int:
+    if not 0 <= trust <= 1:
+        raise ValueError(f"trust must be 0 to 1, not {trust}")
+    return round(trust * 1000)
 
 
 def _moved(source: Source, trust: int, probation: bool) -> Source:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trustrag.errors import MalformedError, NotFoundError
+from trustrag.errors import ConflictError, MalformedError, NotFoundError
 from trustrag.workspace import Assessment, Bounds, Document, Workspace
 
 NOW = 1_770_000_000
@@ -222,6 +222,21 @@ def test_bounds_hold_what_was_moved_before(workspace: Workspace) -> None:
         workspace.authority.reassess({"wiki": (399, False)})
     with pytest.raises(NotFoundError):
         workspace.authority.reassess({"nobody": (500, False)})
+
+
+def test_the_operator_may_say_anew_and_the_record_goes_on_from_there(workspace: Workspace) -> None:
+    workspace.add_source("wiki", trust=0.5)
+    publish(workspace, "wiki", ["The heron nests in reeds.", "The kestrel hovers."])
+    workspace.rule("quarantine", doc_id="wiki/1", reason="it is not so")
+    only(workspace, "wiki", apply=True)
+    said = workspace.authority.set_standing("wiki", trust=0.12, probation=True)
+    assert (said.prior, said.trust, said.moved, said.probation) == (120, 100, -20, True)
+    assert workspace.authority.source("wiki") == said
+    assert not only(workspace, "wiki").changes
+    with pytest.raises(ConflictError, match="already"):
+        workspace.authority.set_standing("wiki", trust=0.12)
+    with pytest.raises(ValueError, match="0 to 1"):
+        workspace.authority.set_standing("wiki", trust=1.2)
 
 
 def test_a_source_without_documents_has_an_empty_record(workspace: Workspace) -> None:

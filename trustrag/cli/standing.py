@@ -14,8 +14,42 @@ if TYPE_CHECKING:
 
 def register(sources: typer.Typer) -> None:
     """Add these verbs to those of `source`."""
+    sources.command("set")(set_standing)
     sources.command("assess")(assess)
     sources.command("bounds")(bounds)
+
+
+def set_standing(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The source's name.")],
+    trust: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Weight in ranking, 0 to 1: a prior, not a proof.")
+    ] = None,
+    probation: Annotated[
+        bool | None, typer.Option("--probation/--no-probation", help="Put it on probation, or end that.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say anew how far a source is trusted, or whether it is on probation."""
+    if trust is None and probation is None:
+        raise ConfigError("say what to set: --trust, --probation or --no-probation")
+    with open_workspace(context) as workspace:
+        source = workspace.authority.set_standing(name, trust=trust, probation=probation)
+        version = workspace.policy.version
+        facts = {
+            "name": name,
+            "trust": source.trust / 1000,
+            "prior": source.prior / 1000,
+            "probation": source.probation,
+            "policy": version,
+        }
+        mark = ", on probation" if source.probation else ""
+        say(
+            as_json,
+            facts,
+            f"Source {name} has trust {source.trust / 1000:.2f} (given {source.prior / 1000:.2f}){mark}; "
+            f"policy version {version}.",
+        )
 
 
 def assess(
