@@ -14,6 +14,13 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and sta
 Target = Annotated[str | None, typer.Argument(metavar="DOC", help="The document's id.")]
 OfSource = Annotated[str | None, typer.Option("--source", help="Everything of this source instead.")]
 
+Signing = Annotated[
+    str | None,
+    typer.Option("--source", help="The source that signs (default: the only one whose key is here)."),
+]
+Prefix = Annotated[str, typer.Option("--prefix", help="Put this before each document id.")]
+Licence = Annotated[str | None, typer.Option("--licence", help="SPDX expression that the source declares.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add these verbs to the application."""
@@ -24,10 +31,7 @@ def register(app: typer.Typer) -> None:
 def attest(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Files and folders to sign.")],
-    source: Annotated[
-        str | None,
-        typer.Option("--source", help="Sign as this source (default: the only one whose key is here)."),
-    ] = None,
+    source: Signing = None,
     keys: Annotated[
         Path | None,
         typer.Option("--keys", help="The store's public trust root, where there is no workspace here."),
@@ -35,8 +39,8 @@ def attest(
     out: Annotated[
         Path, typer.Option("--out", help="Where the attestations go, one DSSE envelope a line.")
     ] = Path("attestations.intoto.jsonl"),
-    prefix: Annotated[str, typer.Option(help="Put this before each document id.")] = "",
-    licence: Annotated[str | None, typer.Option(help="SPDX expression that the source declares.")] = None,
+    prefix: Prefix = "",
+    licence: Licence = None,
     as_json: Json = False,
 ) -> None:
     """Sign documents as their source, without touching the store.
@@ -61,15 +65,12 @@ def ingest(
     context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Files and folders to take in.")],
     sign: Annotated[bool, typer.Option("--sign", help="Sign what is not attested, as --source.")] = False,
-    source: Annotated[
-        str | None,
-        typer.Option("--source", help="The source that signs (default: the only one whose key is here)."),
-    ] = None,
+    source: Signing = None,
     attestations: Annotated[
         Path | None, typer.Option(help="Attestations of the source (.intoto.jsonl).")
     ] = None,
-    prefix: Annotated[str, typer.Option(help="Put this before each document id.")] = "",
-    licence: Annotated[str | None, typer.Option(help="SPDX expression that the source declares.")] = None,
+    prefix: Prefix = "",
+    licence: Licence = None,
     as_json: Json = False,
 ) -> None:
     """Take signed documents in; refuse others with one line each.

@@ -84,18 +84,20 @@ def init(
         embedder=embedder, index=index, passphrase=passphrase,
     ) as workspace:  # fmt: skip
         facts = _workspace_facts(workspace, name)
-        sealed = (
-            "encrypted" if facts["encrypted"] else "NOT encrypted: whoever reads your files can sign as you"
-        )
-        lines = (
-            f"Made workspace {workspace.folder} (store {workspace.settings.store}).",
-            f"  trust root    {workspace.authority.keys_folder}  (public: give it to whoever verifies)",
-            f"  private keys  {workspace.authority.keyring.folder}  ({sealed})",
-            f"  first source  {name}",
-            "  not protected against a split view: no outside witness is named in the policy",
-            f"Next: trustrag -w {folder} ingest PATH... --sign",
-        )
-        say(as_json, facts, "\n".join(lines))
+        say(as_json, facts, "\n".join(_made(workspace, name, folder)))
+
+
+def _made(workspace: "Workspace", source: str, folder: Path) -> tuple[str, ...]:
+    encrypted = workspace.authority.keyring.encrypted
+    sealed = "encrypted" if encrypted else "NOT encrypted: whoever reads your files can sign as you"
+    return (
+        f"Made workspace {workspace.folder} (store {workspace.settings.store}).",
+        f"  trust root    {workspace.authority.keys_folder}  (public: give it to whoever verifies)",
+        f"  private keys  {workspace.authority.keyring.folder}  ({sealed})",
+        f"  first source  {source}",
+        "  not protected against a split view: no outside witness is named in the policy",
+        f"Next: trustrag -w {folder} ingest PATH... --sign",
+    )
 
 
 def _require_free(folder: Path) -> None:
