@@ -4,7 +4,10 @@
 
 The corpus is JSON lines with `text`, `publisher` and perhaps `title`; each publisher becomes a source. The
 questions are a PoisonedRAG file, or JSON lines with `question`, `correct`, `incorrect` and `attack_texts`.
-Prints a table and writes report.json and report.html. Embedding a large corpus takes minutes.
+Prints a table and writes report.json and report.html. Embedding a large corpus takes minutes. With --ramdocs
+it asks instead whether honest disagreement survives the ranking:
+
+    python benchmarks/redteam.py --ramdocs RAMDocs_test.jsonl
 """
 
 import argparse
@@ -18,10 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trustrag import Workspace
+from trustrag.index.embedding import open_embedder
 from trustrag.redteam.attacks import select
+from trustrag.redteam.disagreement import compare
 from trustrag.redteam.metrics import MEASURES
 from trustrag.redteam.placing import Paper
-from trustrag.redteam.questions import load_poisonedrag
+from trustrag.redteam.questions import load_poisonedrag, load_ramdocs
 from trustrag.redteam.reader import SmolReader
 from trustrag.redteam.report import RedTeamReport
 from trustrag.redteam.results import Defence
@@ -34,6 +39,9 @@ _SHORT |= {"contested": "cont", "deceived": "asr", "answered": "acc", "refused":
 def main(argv: Sequence[str] | None = None) -> int:
     """Build, attack, print; the exit status is 1 where an attack succeeds more often than allowed."""
     asked = _arguments(argv)
+    if asked.ramdocs is not None:
+        print("\n".join(disagreement(asked.ramdocs, asked.embedder)))
+        return 0
     reader = None if asked.reader is None else SmolReader(Path(asked.reader) if asked.reader else None)
     with _place(asked.keep) as place:
         folder = place / "kb"
@@ -60,7 +68,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--corpus", type=Path, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--corpus", type=Path)
+    what.add_argument("--ramdocs", type=Path)
     parser.add_argument("--questions", type=Path, help="made from the corpus where none are given")
     parser.add_argument("--attacks", nargs="*", default=(), help="names from the catalogue; all by default")
     parser.add_argument("--count", type=int, default=60, help="questions")
@@ -113,6 +123,23 @@ def table(report: RedTeamReport) -> list[str]:
                 if name in taken
             )
             lines.append(f"{trial.name:18s} {defence.value:10s} {cells}")
+    return lines
+
+
+def disagreement(path: Path, embedder: str) -> list[str]:
+    """What similarity alone and the ranking keep of RAMDocs' right documents and answers, at three sizes."""
+    questions = load_ramdocs(path)
+    opened = open_embedder(embedder)
+    lines = []
+    for limit in (2, 3, 5):
+        found = compare(questions, opened, limit=limit)
+        for measure in ("correct", "answers", "misinformation"):
+            before, after = found.means(measure)
+            change = found.change(measure)
+            lines.append(
+                f"k={limit} {measure:14s} similarity {before.mean:.3f} ranking {after.mean:.3f} "
+                f"change {change.mean:+.3f} [{change.low:+.3f},{change.high:+.3f}] n={change.n}"
+            )
     return lines
 
 
