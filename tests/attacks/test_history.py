@@ -511,3 +511,25 @@ def test_lying_signer(scene: Scene) -> None:
         assert {told(ranked.passage)[3] for ranked in report.passages} & {RETENTION}
         assert not {r.passage.doc_id for r in report.passages if r.passage.source == "wiki"}
     scene.say("gone after one withdrawal")
+
+
+@not_stopped(
+    "delete a withdrawn document's rows, and wait until its file is taken in again",
+    "it comes in anew, signed by its source; the log keeps the withdrawal, and the audit names what is missing",
+)
+def test_forgotten_withdrawal(scene: Scene) -> None:
+    with scene.database() as database:
+        of_document = "IN (SELECT id FROM version WHERE doc_id = 'recalled.txt')"
+        for statement in (
+            f"DELETE FROM chunk WHERE version {of_document}",
+            f"DELETE FROM version_term WHERE version {of_document}",
+            "DELETE FROM standing WHERE doc_id = 'recalled.txt'",
+            "DELETE FROM version WHERE doc_id = 'recalled.txt'",
+        ):
+            database.execute(statement)
+    scene.audit_names("its chunks do not follow those of the version taken in before it")
+    again = document("recalled.txt", "The blue filter holds back every virus.", audience="public")
+    with scene.open() as operator:
+        assert operator.ingest_documents([again], source="acme").admitted
+        assert operator.read("recalled.txt")
+    scene.say("served again, as acme's")
