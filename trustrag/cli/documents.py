@@ -144,7 +144,10 @@ def quarantine(
 def restore(
     context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None, as_json: Json = False
 ) -> None:
-    """Let what was quarantined or withdrawn stand again."""
+    """Let what was quarantined or withdrawn stand again.
+
+    What the screens held at ingest stands from then on: to restore it is to approve it.
+    """
     _rule(context, "restore", doc, source, reason, as_json)
 
 

@@ -30,7 +30,7 @@ def set_standing(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say anew how far a source is trusted, or whether it is on probation."""
+    """Say anew how far a source is trusted, or end its probation."""
     if trust is None and probation is None:
         raise ConfigError("say what to set: --trust, --probation or --no-probation")
     with open_workspace(context) as workspace:
