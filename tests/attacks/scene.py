@@ -114,7 +114,16 @@ def build(root: Path) -> World:
             workspace.rule("quarantine", doc_id="doubtful.txt", reason="somebody asked")
             workspace.authority.set_active("lab", False)
             workspace.search(QUESTION)
+    for folder in (world.today, world.last_week):
+        settle(folder)
     return world
+
+
+def settle(folder: Path) -> None:
+    """Have SQLite write all into ledger.db itself, so that the file can be copied and bent alone."""
+    connection = sqlite3.connect(folder / "ledger.db")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
 
 
 Told = tuple[str, int, int, str, str, bytes]

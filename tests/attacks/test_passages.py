@@ -12,6 +12,7 @@ from tests.attacks.scene import (
     attack,
     document,
     not_stopped,
+    settle,
 )
 from trustrag.errors import ConfigError, LedgerError, Refusal
 from trustrag.workspace import Workspace
@@ -355,6 +356,7 @@ def test_other_tenants_ledger(scene: Scene) -> None:
     other = scene.root / "other"
     with Workspace.init(other, source="acme", tenant="rivals", embedder="hash") as workspace:
         workspace.ingest_documents([document("retention.txt", LIE)], source="acme")
+    settle(other)
     for name in ("ledger.db", "vectors.f32"):
         shutil.copy(other / name, scene.folder / name)
     scene.refuses_store(Refusal.BAD_SIGNATURE)
