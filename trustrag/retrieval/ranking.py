@@ -222,14 +222,19 @@ def _weigh(
     question: str, candidates: Sequence[Candidate], alike: Likeness, judge: Judge, memory: PairMemory
 ) -> _Weighed:
     relevance = _scaled(candidates)
-    findings = judge.judge(question, alike, relevance, memory)
-    conflicts = [finding for finding in findings if finding.conflict >= judge.certain]
-    support = _supporters(candidates, alike, findings)
-    penalties = {
-        "standing": np.array([_standing(c) for c in candidates]),
+    manners = {
         "repetition": 1 - (1 - REPEATED) * np.maximum(repetition(alike), collusion(alike)),
         "echo": 1 - (1 - ECHOED) * echo(question, alike.readings, [c.text for c in candidates]),
         "copy": _copies(candidates, alike),
+    }
+    findings = judge.judge(question, alike, relevance, memory)
+    # Who has lost its weight by its manners may still agree with others, but is no party to a contest and hides none.
+    credible = relevance * np.prod(list(manners.values()), axis=0)
+    parties = findings if (credible == relevance).all() else judge.judge(question, alike, credible, memory)
+    conflicts = [finding for finding in parties if finding.conflict >= judge.certain]
+    support = _supporters(candidates, alike, findings)
+    penalties = manners | {
+        "standing": np.array([_standing(c) for c in candidates]),
         "unsupported": np.array([_unsupported(c, i in support) for i, c in enumerate(candidates)]),
         "contradicted": _contradicted(candidates, conflicts),
     }
