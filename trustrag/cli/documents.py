@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from trustrag.cli import show
-from trustrag.cli.common import EXIT_REFUSED, Json, open_publisher, open_workspace, print_json, say
+from trustrag.cli.common import EXIT_REFUSED, Json, one_line, open_publisher, open_workspace, print_json, say
 from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, NotFoundError, UnsignedDocumentError
 
@@ -107,7 +107,7 @@ def history(
     doc: Annotated[str, typer.Argument(metavar="DOC", help="The document's id.")],
     as_json: Json = False,
 ) -> None:
-    """List every version of a document that was ever taken in."""
+    """List every version of a document, and what was noticed of it."""
     with open_workspace(context) as workspace:
         rows = workspace.history(doc)
         if not rows:
@@ -127,10 +127,12 @@ def history(
         ]
     if as_json:
         return print_json(facts)
-    for fact in facts:
+    for fact, row in zip(facts, rows, strict=True):
         typer.echo(
             "{version:>4}  {standing:12} snapshot {snapshot:<6} {source}  sha256 {sha256}".format(**fact)
         )
+        for finding in row.findings:
+            typer.echo(f"      {one_line(finding)}")
     return None
 
 
