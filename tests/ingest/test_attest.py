@@ -144,7 +144,12 @@ def test_short_names_fill_a_batch() -> None:
 
 
 def test_a_file_of_attestations_comes_back_line_by_line(tmp_path: Path) -> None:
-    _, envelopes = attest([document(f"d{n}", "x") for n in range(70)], signer=ACME, context=CONTEXT, now=NOW)
+    _, envelopes = attest(
+        [document(f"d{n}", "x") for n in range(2 * BATCH_DOCUMENTS + 1)],
+        signer=ACME,
+        context=CONTEXT,
+        now=NOW,
+    )
     path = tmp_path / "docs.intoto.jsonl"
     write_attestations(path, envelopes)
     assert path.read_bytes().count(b"\n") == len(envelopes) == 3

@@ -32,7 +32,7 @@ from trustrag.errors import (
     UnsignedDocumentError,
 )
 from trustrag.index.embedding import HashEmbedder
-from trustrag.ingest.attest import attest, read_attestations, write_attestations
+from trustrag.ingest.attest import BATCH_DOCUMENTS, attest, read_attestations, write_attestations
 from trustrag.ingest.chunking import Chunker
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.pipeline import IngestReport, Outcome, Pipeline, Signers
@@ -185,8 +185,9 @@ def test_a_damaged_row_is_not_papered_over(ledger: Ledger) -> None:
 
 
 def test_batches_share_their_statements(ledger: Ledger) -> None:
-    report = pipeline(ledger).ingest([document(f"d{n}", "x") for n in range(70)], source=ACME)
-    assert len(report.admitted) == 70
+    count = 2 * BATCH_DOCUMENTS + 6
+    report = pipeline(ledger).ingest([document(f"d{n}", "x") for n in range(count)], source=ACME)
+    assert len(report.admitted) == count
     with ledger.view() as view:
         passages = view.passages(view.changes(0).added)
     ingests = {passage.evidence.ingest.envelope for passage in passages}  # type: ignore[union-attr]
@@ -227,10 +228,12 @@ def test_an_interrupted_run_keeps_its_batches_and_resumes(ledger: Ledger) -> Non
     given = [document(f"d{number:03}", f"Text {number}.") for number in range(100)]
     with pytest.raises(KeyboardInterrupt):
         pipeline(ledger, embedder=CountingEmbedder(interrupt_at=90)).ingest(given, source=ACME)
-    assert len(standing(ledger)) == 64
+    # What stands are the whole batches before the one that was interrupted.
+    whole = 90 // BATCH_DOCUMENTS * BATCH_DOCUMENTS
+    assert len(standing(ledger)) == whole
     embedder = CountingEmbedder()
     report = pipeline(ledger, embedder=embedder).ingest(given, source=ACME)
-    assert (len(report.unchanged), len(report.admitted), embedder.texts) == (64, 36, 36)
+    assert (len(report.unchanged), len(report.admitted), embedder.texts) == (whole, 100 - whole, 100 - whole)
     assert len(standing(ledger)) == 100
 
 
@@ -601,5 +604,5 @@ def test_a_ledger_that_sealed_nothing_yet_takes_its_first_documents(tmp_path: Pa
 def test_the_clock_is_asked_for_each_batch(ledger: Ledger) -> None:
     times = iter([NOW, NOW + 10, NOW + 20, NOW + 30])
     pipe = Pipeline(ledger, POLICY, CountingEmbedder(), SIGNERS, SEALER, clock=lambda: next(times))
-    pipe.ingest([document(f"d{n}", "x") for n in range(40)], source=ACME)
+    pipe.ingest([document(f"d{n}", "x") for n in range(BATCH_DOCUMENTS + 8)], source=ACME)
     assert ledger.snapshot().issued_at == NOW + 20
