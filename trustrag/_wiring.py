@@ -125,12 +125,13 @@ def neighbours_of(searcher: Retriever, source: Source, now: int) -> Neighbours:
     voice = source.owner or source.name
     others = [s.name for s in searcher.gate.policy.sources if s.active and (s.owner or s.name) != voice]
 
-    def near(passage: VerifiedPassage) -> Sequence[VerifiedPassage]:
+    def near(passage: VerifiedPassage, without: frozenset[str]) -> Sequence[VerifiedPassage]:
         vector = np.frombuffer(passage.vector, "<f4")
-        if not others or not vector.any():
+        left = [name for name in others if name not in without]
+        if not left or not vector.any():
             return ()
         # No question is asked: in order of likeness, as if undefended.
-        report = searcher.search("", k=NEIGHBOURS, now=now, sources=others, mode="report", vector=vector)
+        report = searcher.search("", k=NEIGHBOURS, now=now, sources=left, mode="report", vector=vector)
         return [ranked.passage for ranked in report.passages]
 
     return near

@@ -189,6 +189,23 @@ def supporters(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     }
 
 
+def test_a_flood_beside_a_lie_does_not_hide_the_truth(workspace: Workspace) -> None:
+    """An accomplice under another name fills the neighbourhood of each lie with texts that are nearest to it."""
+    workspace.add_source("aged")
+    workspace.add_source("accomplice")
+    lies = [said_by_wiki(place, 900 + place) for place in range(4)]
+    publish(
+        workspace, "aged", [f"Bird number {place} sings in the {RIVERS[place]} reeds." for place in range(8)]
+    )
+    publish(workspace, "aged", lies, start=8)
+    flood = [
+        document(f"accomplice/{place}-{copy}", lie) for place, lie in enumerate(lies) for copy in range(12)
+    ]
+    assert len(workspace.ingest_documents(flood, source="accomplice").admitted) == len(flood)
+    assert only(workspace, "aged").record.recent.contradicted >= 3
+    assert only(workspace, "aged").record.turned
+
+
 def test_a_copy_published_later_lends_no_support(workspace: Workspace) -> None:
     workspace.add_source("mirror")
     workspace.add_source("lab")

@@ -10,6 +10,7 @@ Who contradicts whom is decided by the log: against a passage count only those t
 sources that are not on probation. Otherwise a stranger could spoil an honest source's record by contradicting it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -25,8 +26,13 @@ from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.parties import Bounds, Source
 from trustrag.provenance.policy import TrustedSnapshot
 
-Neighbours: TypeAlias = Callable[[VerifiedPassage], Sequence[VerifiedPassage]]
-"""The nearest proved passages of independent sources to one passage."""
+Neighbours: TypeAlias = Callable[[VerifiedPassage, frozenset[str]], Sequence[VerifiedPassage]]
+"""The nearest proved passages of independent sources to one passage, those sources left out that are named."""
+
+SHARE = 2
+"""Neighbours of one owner that a passage is held against: more of them are one voice still, and drown the others."""
+DRAWS = 4
+"""How often neighbours are drawn, each time without the sources that had more than their share."""
 
 DOCUMENTS = 64
 """How many documents of a source are looked at: its newest, and as many of the others, drawn by the snapshot's root,
@@ -268,7 +274,7 @@ def _tallies(proved: Sequence[VerifiedPassage], neighbours: Neighbours) -> tuple
     border = documents[2 * len(documents) // 3][0].source_index
     earlier = recent = Tally()
     for passages in documents:
-        tally = _judged([_voices(passage, neighbours(passage)) for passage in passages])
+        tally = _judged([_voices(passage, _heard(passage, neighbours)) for passage in passages])
         if passages[0].source_index < border:
             earlier += tally
         else:
@@ -282,6 +288,27 @@ def _judged(voices: Sequence[tuple[int, int]]) -> Tally:
     outvoted = any(against > agree + 1 for agree, against in voices)
     corroborated = not contradicted and any(agree for agree, _ in voices)
     return Tally(1, int(corroborated), int(contradicted), int(outvoted))
+
+
+def _heard(passage: VerifiedPassage, neighbours: Neighbours) -> list[VerifiedPassage]:
+    """The neighbours, in shares: who floods the neighbourhood of a lie would else keep the truth from being seen."""
+    heard: dict[tuple[str, int], VerifiedPassage] = {}
+    crowded: frozenset[str] = frozenset()
+    taken: Counter[str] = Counter()
+    for _ in range(DRAWS):
+        over = set()
+        for other in neighbours(passage, crowded):
+            if (other.doc_id, other.index) in heard:
+                continue
+            if taken[_owner(other)] < SHARE:
+                taken[_owner(other)] += 1
+                heard[other.doc_id, other.index] = other
+            else:
+                over.add(other.source)
+        if not over:
+            break
+        crowded |= over
+    return list(heard.values())
 
 
 def _voices(passage: VerifiedPassage, near: Sequence[VerifiedPassage]) -> tuple[int, int]:
