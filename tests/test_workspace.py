@@ -3,7 +3,9 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -393,3 +395,15 @@ def test_documents_that_stand_are_listed_by_source(ws: Workspace) -> None:
     assert [row.doc_id for row in ws.standing_documents("acme")] == ["logs.md", "lunch.md"]
     assert ws.standing_documents("wiki") == []
     assert ws.history("never seen") == []
+
+
+def test_the_database_file_is_whole_by_itself_while_readers_stay_open(tmp_path: Path) -> None:
+    with Workspace.init(tmp_path / "kb", source="acme", embedder="hash") as workspace:
+        workspace.search("opens a reader that stays")
+        workspace.ingest_documents(
+            [SimpleNamespace(page_content="Kept.", metadata={}, id="a")], source="acme"
+        )
+        alone = tmp_path / "alone.db"
+        alone.write_bytes((workspace.folder / "ledger.db").read_bytes())
+    with closing(sqlite3.connect(alone)) as copied:
+        assert copied.execute("SELECT doc_id FROM version").fetchall() == [("a",)]

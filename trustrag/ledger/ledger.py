@@ -15,7 +15,7 @@ The ledger proves and does not judge: who may say what is the policy's business,
 import os
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -121,6 +121,9 @@ class Ledger:
     def close(self) -> None:
         """Closes the files and releases the lock. Views that are open must be left first."""
         self._closed = True
+        if self._writer is not None:
+            with suppress(BackendError):  # all of it is safe in the log, too
+                self._writer.settle()
         for session in (*self._idle, *filter(None, [self._writer])):
             session.close()
         self._idle.clear()

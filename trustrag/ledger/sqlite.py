@@ -71,6 +71,15 @@ class Session:
         with translated("ledger.db"), self._db.atomic():
             yield
 
+    def settle(self) -> None:
+        """Move what is in the write-ahead log into the database file, as far as no reader is in the way.
+
+        SQLite does this when the last connection closes, but a reader that stays open, or can only read, leaves all
+        of it in the log; and who then copies `ledger.db` alone copies an older state.
+        """
+        with translated("ledger.db"):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     # -- the database itself
 
     def check_tables(self) -> None:

@@ -15,6 +15,8 @@ MAX_NAME_BYTES: Final = 256
 MAX_DOC_ID_BYTES: Final = 1024
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _INVISIBLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Marks that turn the direction of what follows: "gpj.exe" reads as "exe.jpg" behind one (Trojan Source, CVE-2021-42574).
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def check_text(value: str, what: str, limit: int = MAX_NAME_BYTES) -> None:
@@ -23,7 +25,7 @@ def check_text(value: str, what: str, limit: int = MAX_NAME_BYTES) -> None:
         raise MalformedError(f"{what} must have 1 to {limit} bytes")
     if value.isascii() and value.isprintable():
         return
-    if any(unicodedata.category(character) in _INVISIBLE for character in value):
+    if any(unicodedata.category(c) in _INVISIBLE or c in _DIRECTIONS for c in value):
         raise MalformedError(f"{what} holds a control character")
     if len(value.encode()) > limit:
         raise MalformedError(f"{what} must have 1 to {limit} bytes")

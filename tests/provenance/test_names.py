@@ -1,0 +1,31 @@
+"""Names: one line of text in one form, with nothing in it that cannot be seen."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trustrag.errors import MalformedError
+from trustrag.provenance.names import check_text
+
+
+@pytest.mark.parametrize(
+    "mark", [chr(0x202E), chr(0x202A), chr(0x2066), chr(0x2069), chr(0x200F), chr(0x061C)]
+)
+def test_marks_that_turn_the_direction_are_refused(mark: str) -> None:
+    with pytest.raises(MalformedError, match="a document id holds a control character"):
+        check_text(f"invoice-{mark}gpj.exe", "a document id")
+
+
+@pytest.mark.parametrize("name", ["docs/a.md", "Bericht über Öl.pdf", "תקנון.txt", "दस्तावेज़"])
+def test_names_in_any_script_are_fine(name: str) -> None:
+    check_text(name, "a document id")
+
+
+@given(st.text(max_size=40))
+def test_whatever_passes_is_one_visible_line(name: str) -> None:
+    try:
+        check_text(name, "name")
+    except MalformedError:
+        return
+    assert name.splitlines() == [name]
+    assert name.isprintable() or not any(ord(c) < 32 for c in name)
