@@ -3,26 +3,32 @@
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from trustrag.errors import ConfigError
+from trustrag.authority import Authority
+from trustrag.errors import ConfigError, LedgerError, UnsignedDocumentError
 from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
 from trustrag.ingest.attest import read_attestations
 from trustrag.ingest.document import ReadProblem
+from trustrag.ingest.pipeline import Signers
+from trustrag.ingest.screening.versions import Neighbours as Beside
+from trustrag.ingest.screening.versions import Witness
 from trustrag.keyring import SeenState, UserState
-from trustrag.ledger import Ledger
+from trustrag.ledger import Ledger, Ruling
 from trustrag.monitor.record import Assessment, Neighbours, assess, gather
 from trustrag.provenance.canonical import Digest
-from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.export import EvidenceReport, verify_evidence_file
-from trustrag.provenance.policy import SeenCheckpoint, Source
-from trustrag.provenance.statement import EmbedderId
+from trustrag.provenance.policy import Policy, SeenCheckpoint, Source
+from trustrag.provenance.standing import StandingEntry
+from trustrag.provenance.statement import EmbedderId, IngestStatement, ReviewStatement, parse_statement
 from trustrag.retrieval.gate import Seen
 from trustrag.retrieval.retriever import Retriever
 from trustrag.settings import FILE_NAME
@@ -36,6 +42,12 @@ AnyEmbedder: TypeAlias = Embedder | EmbedsDocuments | str
 
 NEIGHBOURS = 8
 """How many passages of others a passage is held against when its source's record is gathered."""
+
+WITNESSES = 16
+"""How many passages of others are asked about a sentence in which a new version changed a value."""
+
+OPERATOR = "urn:trustrag:operator:1"
+"""Who approves what is restored."""
 
 
 class LongMemory:
@@ -112,27 +124,63 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "store"
 
 
-def read_lines(path: Path) -> list[Envelope | ReadProblem]:
-    """What a file of attestations holds; a bad line is a problem of its own, and costs no other line."""
+def given_lines(
+    attestations: str | Path | Sequence[Envelope], source: str | None
+) -> list[Envelope | ReadProblem]:
+    """Attestations, or those that a file holds; a bad line is a problem of its own, and costs no other line.
+
+    Raises `UnsignedDocumentError` where there is none, and no source to sign instead.
+    """
+    given: list[Envelope | ReadProblem] = []
     try:
-        return list(read_attestations(path))
+        if isinstance(attestations, str | Path):
+            given += read_attestations(Path(attestations))
+        else:
+            given += attestations
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{attestations} cannot be read: {error.strerror}") from error
+    if source is None and not given:
+        raise UnsignedDocumentError(
+            "nothing says who publishes these documents: name a source to sign them, or give attestations"
+        )
+    return given
+
+
+def independent_of(policy: Policy, source: Source) -> list[str]:
+    """The active sources that speak in another name than this one's."""
+    voice = source.owner or source.name
+    return [other.name for other in policy.sources if other.active and (other.owner or other.name) != voice]
 
 
 def neighbours_of(searcher: Retriever, source: Source, now: int) -> Neighbours:
     """Finds the proved passages nearest to one of this source's, among the sources that are independent of it."""
-    voice = source.owner or source.name
-    others = [s.name for s in searcher.gate.policy.sources if s.active and (s.owner or s.name) != voice]
+    others = independent_of(searcher.gate.policy, source)
 
     def near(passage: VerifiedPassage, without: frozenset[str]) -> Sequence[VerifiedPassage]:
         vector = np.frombuffer(passage.vector, "<f4")
         left = [name for name in others if name not in without]
         if not left or not vector.any():
             return ()
-        # No question is asked: in order of likeness, as if undefended.
-        report = searcher.search("", k=NEIGHBOURS, now=now, sources=left, mode="report", vector=vector)
-        return [ranked.passage for ranked in report.passages]
+        return searcher.near(vector, k=NEIGHBOURS, sources=left, now=now)
+
+    return near
+
+
+def witnesses_near(searcher: Callable[[], Retriever], embedder: Embedder, now: Callable[[], int]) -> Beside:
+    """Finds what independent sources, none of them on probation, say near a text: proved, as of this moment."""
+
+    def near(text: str, source: Source) -> list[Witness]:
+        retriever = searcher()
+        policy = retriever.gate.policy
+        others = independent_of(policy, source)
+        others = [one.name for one in policy.sources if one.name in others and not one.probation]
+        vector = embedder.embed([text])[0]
+        if not others or not vector.any():
+            return []
+        found = retriever.near(vector, k=WITNESSES, sources=others, now=now())
+        return [
+            Witness(item.source, item.owner or item.source, item.text, item.source_index) for item in found
+        ]
 
     return near
 
@@ -146,6 +194,51 @@ def assessed(
         record = gather(ledger, searcher.gate, source, neighbours_of(searcher, source, now), now=now)
         found.append(assess(record, source, searcher.gate.policy.standing))
     return tuple(found)
+
+
+def signers_of(authority: Authority) -> Signers:
+    """Who signs on the way in, with keys that are held here."""
+    policy = authority.policy
+    return Signers(
+        authority.signer(policy.ingest.keys, "ingest"), authority.signer(policy.screen.keys, "screen")
+    )
+
+
+def approved(ruling: Ruling, ledger: Ledger, authority: Authority, now: int) -> Ruling:
+    """The ruling, with a signed approval where it restores a document that nobody approved yet.
+
+    Where the policy asks for more approvals than this one, none is made: then they have to be brought.
+    """
+    policy = authority.policy
+    if ruling.action != "restore" or ruling.doc_id is None:
+        return ruling
+    entry = _unapproved(ledger, ruling.doc_id)
+    if entry is None or policy.screen.threshold > 1 or policy.review.threshold:
+        return ruling
+    with ledger.view() as view:
+        payload = view.envelope(entry.ingest_index).payload
+    statement = parse_statement(payload)
+    said = statement.documents if isinstance(statement, IngestStatement) else ()
+    named = [(one.doc_id, one.version, one.document, one.source, one.chunk_root) for one in said]
+    if named != [(entry.doc_id, entry.version, entry.document, entry.source, entry.chunk_root)]:
+        raise LedgerError(f"log entry {entry.ingest_index} is not about {entry.doc_id} alone")
+    review = ReviewStatement(Digest.of(payload), OPERATOR, ("TRUSTRAG_RESTORED",), now)
+    return replace(ruling, reviews=(sign(review.encode(), signers_of(authority).screen),))
+
+
+def _unapproved(ledger: Ledger, doc_id: str) -> StandingEntry | None:
+    """The entry of the newest version, where it waits in quarantine and nobody approved it."""
+    with ledger.reading() as (session, _):
+        newest = next(reversed(session.versions(doc_id)), None)
+        stays = session.standing_of(newest.row) if newest and newest.standing == "quarantined" else []
+        entry = StandingEntry.parse(stays[-1].entry) if stays and stays[-1].since is None else None
+    if entry is None or newest is None or entry.reviews:
+        return None
+    if (entry.doc_id, entry.version, entry.document) != (doc_id, newest.version, newest.digest):
+        raise LedgerError(
+            f"{doc_id}: the entry of version {newest.version} in ledger.db is of another document"
+        )
+    return entry
 
 
 def verify_evidence(data: bytes, keys: str | Path, *, now: int | None = None) -> EvidenceReport:

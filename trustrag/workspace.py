@@ -20,25 +20,28 @@ from trustrag._wiring import (
     CUSTOM,
     AnyEmbedder,
     LongMemory,
+    approved,
     assessed,
+    given_lines,
     identity_of,
     opened_embedder,
-    read_lines,
     require_room,
     require_same_embedder,
+    signers_of,
     slug,
     undone_on_failure,
     unix_now,
     verify_evidence,
+    witnesses_near,
 )
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority, KeyFact
-from trustrag.errors import Refusal, StaleError, UnsignedDocumentError
+from trustrag.errors import Refusal, StaleError
 from trustrag.index.base import Vector
 from trustrag.index.embedding import Embedder
 from trustrag.ingest.attest import attest_into
 from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
 from trustrag.ingest.document import Document, ReadProblem, from_langchain
-from trustrag.ingest.pipeline import Pipeline, Progress, Signers
+from trustrag.ingest.pipeline import Pipeline, Progress
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
 from trustrag.keyring import Keyring
@@ -321,26 +324,18 @@ class Workspace:
         attestations: str | Path | Sequence[Envelope],
         progress: Progress | None,
     ) -> IngestReport:
-        given = read_lines(Path(attestations)) if isinstance(attestations, str | Path) else attestations
-        envelopes = list(given)
-        if source is None and not envelopes:
-            raise UnsignedDocumentError(
-                "nothing says who publishes these documents: name a source to sign them, or give attestations"
-            )
+        envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
-        policy = self.policy
         with self._writing() as ledger:
             pipeline = Pipeline(
                 ledger,
-                policy,
+                self.policy,
                 self.embedder,
-                Signers(
-                    self.authority.signer(policy.ingest.keys, "ingest"),
-                    self.authority.signer(policy.screen.keys, "screen"),
-                ),
+                signers_of(self.authority),
                 self._sealer(),
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
+                neighbours=witnesses_near(self._searcher, self.embedder, self._clock),
                 clock=self._clock,
             )
             return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
@@ -354,9 +349,8 @@ class Workspace:
         if source is not None:
             self.authority.source(source)
         with self._writing() as ledger:
-            return ledger.rule(
-                [Ruling(action, reason, doc_id=doc_id, source=source)], self._sealer(), self._clock()
-            )
+            now, ruling = self._clock(), Ruling(action, reason, doc_id, source)
+            return ledger.rule([approved(ruling, ledger, self.authority, now)], self._sealer(), now)
 
     def withdraw(self, doc_ids: Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
         """Withdraw those of these documents that stand (with None: all) in one snapshot; None where none stood."""

@@ -13,8 +13,10 @@ from trustrag.ingest.attest import ClaimBook, SignedClaim, claim_of, weight
 from trustrag.ingest.batch import Candidate
 from trustrag.ingest.chunking import Chunk, Chunker, whole
 from trustrag.ingest.document import Document
+from trustrag.ingest.predecessor import standing_version
 from trustrag.ingest.report import Outcome
-from trustrag.ingest.screening import Battery, Verdict
+from trustrag.ingest.screening import Battery, Screen, Verdict
+from trustrag.ingest.screening.versions import Neighbours, VersionScreen
 from trustrag.ledger import Ledger, StoredPassage, VersionRow
 from trustrag.provenance.canonical import Digest, encode_metadata
 from trustrag.provenance.envelope import Envelope
@@ -74,6 +76,7 @@ class Decider:
         battery: Battery,
         book: ClaimBook,
         publisher: Publisher | None,
+        neighbours: Neighbours,
         now: int,
     ) -> None:
         self._ledger = ledger
@@ -82,6 +85,7 @@ class Decider:
         self._battery = battery
         self._book = book
         self._publisher = publisher
+        self._neighbours = neighbours
         self._now = now
 
     def decide(self, document: Document) -> Candidate | Settled:
@@ -172,7 +176,7 @@ class Decider:
     def _candidate(
         self, document: Document, metadata: bytes, chunks: tuple[Chunk, ...], claimed: _Claimed
     ) -> Candidate:
-        review = self._battery.review(document)
+        review = self._battery.review(document, *self._comparison(document, claimed.source))
         return Candidate(
             document=document,
             metadata=metadata,
@@ -184,6 +188,13 @@ class Decider:
             review=review,
             held=review.reason if review.verdict is Verdict.QUARANTINE else self._awaited(),
         )
+
+    def _comparison(self, document: Document, source: Source) -> Sequence[Screen]:
+        """The screen that compares it with the version which it would supersede, if one stands."""
+        predecessor = standing_version(self._ledger, document.doc_id)
+        if predecessor is None:
+            return ()
+        return (VersionScreen(predecessor, lambda text: self._neighbours(text, source)),)
 
     def _awaited(self) -> str:
         """Approvals that this policy asks for beyond the one the battery signs."""

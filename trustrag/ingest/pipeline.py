@@ -26,6 +26,7 @@ from trustrag.ingest.decide import Decider, Publisher
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.report import IngestReport, Outcome
 from trustrag.ingest.screening import Battery, Severity, default_battery
+from trustrag.ingest.screening.versions import REVIEWED, Neighbours
 from trustrag.ledger import Ledger, Sealer
 from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.keys import PublicKey, Signer
@@ -41,6 +42,8 @@ Progress: TypeAlias = Callable[[int, int | None, str], None]
 class Pipeline:
     """Takes documents in. Every signature is checked against `policy`, every name against `ledger`.
 
+    `neighbours` finds what independent sources say near a sentence in which a new version changed a value; without it
+    such a change is told, and nothing waits for it.
     Raises ConfigError when the policy does not name the signers for their tasks, and ConflictError when the
     ledger was made with another embedder.
     """
@@ -55,6 +58,7 @@ class Pipeline:
         *,
         battery: Battery | None = None,
         chunker: Chunker | None = None,
+        neighbours: Neighbours = lambda text, source: (),
         clock: Callable[[], int] = lambda: int(time.time()),
     ) -> None:
         self.ledger = ledger
@@ -64,6 +68,7 @@ class Pipeline:
         self.sealer = sealer
         self.battery = battery or default_battery()
         self.chunker = chunker or Chunker()
+        self.neighbours = neighbours
         self.clock = clock
         _require_key("ingest", policy.ingest.keys, signers.ingest.public_key)
         _require_key("screen", policy.screen.keys, signers.screen.public_key)
@@ -140,10 +145,11 @@ class _Run:
         log_index = _log_size(ledger)
         book = ClaimBook(envelopes, policy, log_index=log_index, now=now)
         publisher = None if signer is None else Publisher.find(policy, signer.public_key, log_index)
-        self._decider = Decider(ledger, policy, pipeline.chunker, pipeline.battery, book, publisher, now)
-        self._maker = Maker(
-            ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, pipeline.battery.properties
+        self._decider = Decider(
+            ledger, policy, pipeline.chunker, pipeline.battery, book, publisher, pipeline.neighbours, now
         )
+        looked_for = (*pipeline.battery.properties, REVIEWED)
+        self._maker = Maker(ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for)
         self._pending: list[Candidate] = []
         self._seen: dict[str, bytes] = {}
         self._lists: dict[Kind, list[Outcome]] = {

@@ -160,15 +160,30 @@ class Retriever:
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         query = self._query(question, vector)
+        share = max(SOURCE_SHARE, k)
+        pool = Pool(query, k, OVERDRAW * share, share, _publishers(self.gate, sources), where, sources)
+        snapshot, head = self._fill(pool, now)
+        return _report(question, pool, snapshot, head, k, mode, min_support)
+
+    def near(
+        self, vector: Vector, *, k: int, sources: Collection[str], now: int
+    ) -> tuple[VerifiedPassage, ...]:
+        """The k proved passages of these sources that are nearest to a vector, nearest first: nobody asks or ranks.
+
+        Raises as `search`. One source may take all of the places.
+        """
+        pool = Pool(self._query("", vector), k, k, k, _publishers(self.gate, sources), None, sources)
+        self._fill(pool, now)
+        found = sorted(pool.found, key=lambda one: -one.candidate.relevance)
+        return tuple(one.passage for one in found[:k])
+
+    def _fill(self, pool: Pool, now: int) -> tuple[TrustedSnapshot, Head]:
         gate = self.gate
         with gate.opened(self._ledger, now) as (view, snapshot):
             self._follow(view, snapshot.version)
-            share = max(SOURCE_SHARE, k)
-            pool = Pool(query, k, OVERDRAW * share, share, _publishers(gate, sources), where, sources)
             for stored in self._drawn(view, snapshot.version, pool):
                 pool.take(stored, gate.prove(stored, snapshot, now))
-            head = view.head()
-        return _report(question, pool, snapshot, head, k, mode, min_support)
+            return snapshot, view.head()
 
     def read(self, doc_id: str, *, now: int) -> tuple[VerifiedPassage, ...]:
         """The proved passages of the document that stands under this name, in order.

@@ -98,14 +98,17 @@ class Battery:
     @property
     def properties(self) -> tuple[str, ...]:
         """What a signed review says a document went through, one property a screen."""
-        return tuple(
-            f"TRUSTRAG_SCREENED_{screen.name.upper().replace('-', '_')}_V{screen.version}"
-            for screen in self.screens
-        )
+        return tuple(property_of(screen.name, screen.version) for screen in self.screens)
 
-    def review(self, document: Document) -> Review:
-        """Look at one document with every screen."""
-        return Review(tuple(finding for screen in self.screens for finding in _findings(screen, document)))
+    def review(self, document: Document, *more: Screen) -> Review:
+        """Look at one document with every screen, and with those made for it alone."""
+        screens = (*self.screens, *more)
+        return Review(tuple(finding for screen in screens for finding in _findings(screen, document)))
+
+
+def property_of(name: str, version: int) -> str:
+    """What a signed review says of one screen."""
+    return f"TRUSTRAG_SCREENED_{name.upper().replace('-', '_')}_V{version}"
 
 
 def _findings(screen: Screen, document: Document) -> list[Finding]:
