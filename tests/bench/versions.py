@@ -53,13 +53,14 @@ class Passage:
 
 @dataclass(frozen=True)
 class Lie:
-    """A passage and its next version, in which `right` became `wrong`."""
+    """A passage and its next version, in which `right` became `wrong`; `reworded` says so in the attacker's own words."""
 
     place: int
     old: str
     new: str
     right: str
     wrong: str
+    reworded: str
 
     @property
     def kind(self) -> str:
@@ -70,10 +71,11 @@ class Lie:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the screen found: a changed value at all, and whether it holds the version."""
+    """What the screen found: a changed value, whether it holds the version, and whether it warns of anything."""
 
     found: bool
     held: bool
+    warned: bool
 
 
 def pattern(answer: str) -> re.Pattern[str]:
@@ -85,9 +87,8 @@ def pattern(answer: str) -> re.Pattern[str]:
 def lines(name: str) -> list[dict[str, object]]:
     """A file of the shared data."""
     path = shared_path("data", "bench", name)
-    if path is None:
-        sys.exit(f"data/bench/{name} is not in the shared folder: set TRUSTRAG_SHARED")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    text = path.read_text(encoding="utf-8") if path is not None else ""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 class Pool:
@@ -140,7 +141,7 @@ class Pool:
         """Each passage among the twenty nearest to a question that states the answer, and the lie in its place."""
         for row in self.questions:
             answers = [answer for answer in map(str, row["correct"]) if answer.lower() not in ("yes", "no")]  # type: ignore[call-overload]
-            wrong = str(row["incorrect"])
+            wrong, lie = str(row["incorrect"]), str(row["attack_texts"][0])  # type: ignore[index]
             for place in self.nearest(str(row["question"]), 20):
                 new = old = self.passages[place].full
                 right = ""
@@ -148,7 +149,8 @@ class Pool:
                     right = right or (answer if pattern(answer).search(new) else "")
                     new = pattern(answer).sub(lambda _, wrong=wrong: wrong, new)  # type: ignore[misc]
                 if new != old:
-                    yield Lie(place, old, new, right, wrong)
+                    told = [lie if pattern(right).search(each) else each for each in sentences(old)]
+                    yield Lie(place, old, new, right, wrong, " ".join(dict.fromkeys(told)))
 
     def stated_elsewhere(self, lie: Lie) -> bool:
         """Whether another publisher's passage near the old one states the right answer, and not the wrong one."""
@@ -160,7 +162,11 @@ class Pool:
         """What the way in would say."""
         found = self.findings(place, old, new)
         changed = [finding for finding in found if finding.code == "CHANGED_VALUE"]
-        return Verdict(bool(changed), any(finding.severity is Severity.HOLD for finding in changed))
+        return Verdict(
+            bool(changed),
+            any(finding.severity is Severity.HOLD for finding in changed),
+            any(finding.severity is not Severity.NOTE for finding in found),
+        )
 
     def findings(self, place: int, old: str, new: str) -> list[Finding]:
         """All of its findings."""
@@ -368,6 +374,11 @@ def measure(name: str, pool: Pool, misses: list[dict[str, object]]) -> None:
     print(f"{name} held where others state the old value: {interval(stated)}")
     alone = [verdict.held for lie, verdict in attacks if not pool.stated_elsewhere(lie)]
     print(f"{name} held where none of them does: {interval(alone)}", flush=True)
+    reworded = [pool.judge(lie.place, lie.old, lie.reworded) for lie, _ in attacks]
+    print(f"{name} reworded, found: {interval([verdict.found for verdict in reworded])}")
+    print(
+        f"{name} reworded, warned of at all: {interval([verdict.warned for verdict in reworded])}", flush=True
+    )
     misses += [
         {"set": name, "kind": lie.kind, "right": lie.right, "wrong": lie.wrong, "old": lie.old}
         for lie, verdict in attacks
@@ -390,6 +401,10 @@ def measure(name: str, pool: Pool, misses: list[dict[str, object]]) -> None:
                     )
         print(f"{name} {kind}: false findings {interval([verdict.found for verdict in verdicts])}")
         print(f"{name} {kind}: false holds {interval([verdict.held for verdict in verdicts])}", flush=True)
+        if kind == "addition":
+            print(
+                f"{name} addition: warned of {interval([verdict.warned for verdict in verdicts])}", flush=True
+            )
 
 
 def known_vectors() -> dict[str, NDArray[np.float32]]:
@@ -407,6 +422,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--out", type=Path, help="JSON lines of misses and false findings")
     parser.add_argument("--sets", default="nq,rtqa")
     options = parser.parse_args(arguments)
+    if shared_path("data", "bench") is None:
+        print("data/bench is not in the shared folder: set TRUSTRAG_SHARED")
+        return
     embedder, kept = open_embedder("minilm"), known_vectors()
     misses: list[dict[str, object]] = []
     for name in options.sets.split(","):

@@ -104,7 +104,14 @@ def test_what_is_only_new_is_noted_and_contradicts_nobody() -> None:
     assert (finding.code, finding.severity) == ("NEW_CLAIM", Severity.NOTE)
     assert finding.reason == f'a sentence that version 1 has not: "{more}"'
     (finding,) = found(f"{OLD} {more} Members are listed below.")
-    assert finding.reason.startswith("2 sentences that version 1 has not, the first: ")
+    assert finding.reason.startswith('2 sentences that version 1 has not: "Since May')
+
+
+def test_what_is_said_in_other_words_instead_is_worth_a_look() -> None:
+    text = OLD.split(" Write")[0] + " Nobody may call the warehouse by telephone on holidays."
+    (finding,) = found(text)
+    assert (finding.code, finding.severity) == ("NEW_CLAIM", Severity.WARN)
+    assert finding.reason.startswith("a sentence that version 1 has not, and 1 of its own is gone: ")
 
 
 @pytest.mark.parametrize("new", [OLD, OLD.upper(), OLD.replace("refunds", "refnuds"), OLD.split(" Write")[0]])

@@ -102,11 +102,9 @@ class VersionScreen:
             yield _finding("NOT_COMPARED", Severity.HOLD, 0, 0, reason)
         if changes.added:
             start, end = _span(document.text, changes.added[0])
-            count = len(changes.added)
-            what = f"{count} sentences that version {self.predecessor.version} has not, the first: "
-            if count == 1:
-                what = f"a sentence that version {self.predecessor.version} has not: "
-            yield _finding("NEW_CLAIM", Severity.NOTE, start, end, what + _shown(changes.added[0]))
+            # Whoever says it all in other words leaves no sentence to compare: then what went is worth a look.
+            severity = Severity.WARN if changes.removed else Severity.NOTE
+            yield _finding("NEW_CLAIM", severity, start, end, self._novelty(changes))
         if not whole:
             reason = (
                 f"so much differs from version {self.predecessor.version} that not all of it was compared"
@@ -116,6 +114,12 @@ class VersionScreen:
         if asked > ASKED:
             reason = f"values changed in {asked} sentences; others were asked about the first {ASKED}"
             yield _finding("REWRITTEN", Severity.WARN, 0, 0, reason)
+
+    def _novelty(self, changes: Changes) -> str:
+        added, gone = len(changes.added), len(changes.removed)
+        what = f"{added} sentences" if added > 1 else "a sentence"
+        lost = f", and {gone} of its own {'is' if gone == 1 else 'are'} gone" if gone else ""
+        return f"{what} that version {self.predecessor.version} has not{lost}: {_shown(changes.added[0])}"
 
     def _independent(self, change: ValueChange) -> list[Witness]:
         """Those near the sentence as it was: who states the old value is nearer to that."""
