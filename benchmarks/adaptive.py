@@ -53,7 +53,7 @@ def measure(
     """Means over the questions that have an answer in the clean list."""
     questions, usable, lists = attacked(bench, name, keys)
     found = [
-        bench.score(question, rows, call(question["question"], rows)[0])
+        bench.score(question, rows, call(str(question["question"]), rows)[0])
         for question, rows, counts in zip(questions, lists, usable, strict=True)
         if counts
     ]
