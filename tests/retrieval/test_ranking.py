@@ -214,3 +214,26 @@ def test_a_flood_of_one_text_leaves_room(texts: list[tuple[str, str]], copies: i
     ranking = rerank(QUESTION, candidates(*flood, *texts))
     assert len(ranking.passages) == min(5, copies + len(texts))
     assert set(sources(ranking)) & {"a", "b"}
+
+
+def test_a_statement_finds_the_passage_that_makes_it() -> None:
+    statement = "Audit logs are kept for ninety days."
+    other = "Backups of the audit database run every night."
+    given = [Candidate(statement, "acme", 0.99), Candidate(other, "acme", 0.4)]
+    (best,) = rerank(statement, given, limit=1).passages
+    assert best.candidate.text == statement
+    assert best.explanation.penalties == ()
+
+
+def test_a_later_copy_supports_no_third_source() -> None:
+    question = "How long are audit logs kept at the harbour office?"
+    said = "The harbour office keeps audit logs for 90 days, counted from the last entry of each shift."
+    own = "Audit logs at the harbour office: kept for 90 days, says the handbook of the laboratory."
+    given = [
+        Candidate(said, "acme", 0.8, position=3),
+        Candidate(said, "mirror", 0.8, position=9),
+        Candidate(own, "lab", 0.75, position=5),
+    ]
+    ranking = rerank(question, given, limit=3)
+    supporters = {r.candidate.source: r.explanation.supporters for r in (*ranking.passages, *ranking.left_out)}
+    assert supporters["lab"] == ("acme",)

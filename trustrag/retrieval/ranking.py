@@ -9,7 +9,7 @@ Modes: `weighted` (default) as above; `strict` returns only verified, unconteste
 `report` keeps the order of relevance, as if undefended, and marks everything.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -292,16 +292,25 @@ def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
 def _supporters(
     candidates: Sequence[Candidate], alike: Likeness, findings: Sequence[Finding]
 ) -> dict[int, tuple[str, ...]]:
-    """Who else states the same, one name an owner; keys on probation and unverified text support nobody."""
-    found: dict[int, dict[str, str]] = {}
+    """Who else states the same; keys on probation and unverified text support nobody."""
+    stated: dict[int, set[int]] = {}
     for finding in findings:
         if finding.agreement < AGREES:
             continue
         for here, there in ((finding.a, finding.b), (finding.b, finding.a)):
             named = candidates[there].source != candidates[here].source
             if named and _rank_of(candidates[there]) == (True, True):
-                found.setdefault(here, {}).setdefault(alike.owners[there], candidates[there].source)
-    return {index: tuple(sorted(by_owner.values())) for index, by_owner in found.items()}
+                stated.setdefault(here, set()).add(there)
+    return {here: _independent(places, candidates, alike) for here, places in stated.items()}
+
+
+def _independent(places: Collection[int], candidates: Sequence[Candidate], alike: Likeness) -> tuple[str, ...]:
+    """One name an owner; of texts that copy each other the first published speaks, and the others only repeat it."""
+    kept: list[int] = []
+    for i in sorted(places, key=lambda i: (_since(candidates[i]), i)):
+        if not any(alike.copies[i, j] or alike.same_owner[i, j] for j in kept):
+            kept.append(i)
+    return tuple(sorted(candidates[i].source for i in kept))
 
 
 def _rank_of(candidate: Candidate) -> tuple[bool, bool]:
