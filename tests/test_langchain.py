@@ -51,7 +51,7 @@ def test_a_refused_document_is_named_and_the_others_are_in(workspace: Workspace)
     workspace.add_source("narrow", scope="default/default/wiki")
     store = TrustedVectorStore(workspace, source="narrow")
     outside, inside = Document(page_content="a", id="elsewhere"), Document(page_content="b", id="wiki/b")
-    with pytest.raises(RefusedDocumentError, match="elsewhere.*out of scope for source narrow"):
+    with pytest.raises(RefusedDocumentError, match=r"elsewhere.*out of scope for source narrow"):
         store.add_documents([outside, inside])
     assert [d.id for d in store.get_by_ids(["elsewhere", "wiki/b"])] == ["wiki/b"]
 

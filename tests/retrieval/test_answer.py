@@ -1,6 +1,7 @@
 """Answers: quoted from what was proved, cut where nothing carries them, silent where nothing answers."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -177,7 +178,7 @@ def test_a_rule_under_a_heading_is_no_part_of_the_sentence() -> None:
 def test_sentences_are_spans_in_order_and_lose_no_word(text: str) -> None:
     spans = sentence_spans(text)
     assert all(a < b for a, b in spans)
-    assert all(one[1] <= two[0] for one, two in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= two[0] for one, two in pairwise(spans))
     assert all(text[a:b].strip() == text[a:b] for a, b in spans)
     kept = set().union(*(range(a, b) for a, b in spans)) if spans else set()
     assert not any(text[n].isalpha() for n in range(len(text)) if n not in kept)

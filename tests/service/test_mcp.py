@@ -24,7 +24,9 @@ GUIDE = (
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    with Workspace.init(tmp_path / "kb", source="acme", embedder="hash", chunk_size=80, chunk_overlap=10) as made:
+    with Workspace.init(
+        tmp_path / "kb", source="acme", embedder="hash", chunk_size=80, chunk_overlap=10
+    ) as made:
         metadata = {"title": "Retention guide", "url": "https://example.com/guide"}
         guide = Document("guide.md", GUIDE.encode(), "text/markdown", GUIDE, "Retention guide", metadata)
         made.ingest_documents([guide], source="acme")
@@ -82,7 +84,11 @@ def test_the_tools_take_one_string_each(workspace: Workspace) -> None:
 def test_search_then_fetch(workspace: Workspace) -> None:
     found = content(call(workspace, "search", query="How long are audit logs kept?"))
     first = found["results"][0]
-    assert (first["id"], first["title"], first["url"]) == ("guide.md", "Retention guide", "https://example.com/guide")
+    assert (first["id"], first["title"], first["url"]) == (
+        "guide.md",
+        "Retention guide",
+        "https://example.com/guide",
+    )
     assert [result["id"] for result in found["results"]] == ["guide.md", "lunch.txt"]
     assert found["refused"] == 0
     fetched = content(call(workspace, "fetch", id=first["id"]))
