@@ -133,27 +133,23 @@ _ASKING = re.compile(
 )
 
 
-_QUESTION = re.compile(
-    r"\?|\b(?:who|whom|whose|when|where|which|what|why|how)\b"
-    r"|^\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had)\b",
-    re.I,
-)
-
-
 def echo(question: str, readings: Sequence[Reading], texts: Sequence[str]) -> Weights:
     """float64[n] in 0..1: how far a passage opens by playing the question back.
 
     Verbatim, or as another question of almost the same words. Who answers a question rarely asks it first; who wants
-    to be found for it does. Questions of fewer than four words are titles too often to tell, and who looks for a
-    statement looks for the passage that makes it.
+    to be found for it does. Questions of fewer than four words are titles too often to tell; and who
+    asks with a statement, full stop included, looks for the passage that makes it. A text that is the question and no
+    more answers nothing, and deceives nobody.
     """
     asked = read(question)
     found = np.zeros(len(texts))
-    if len(asked.words) < 4 or not _QUESTION.search(question):
+    if len(asked.words) < 4 or question.rstrip().endswith("."):
         return found
     verbatim = " ".join(question.lower().split()).rstrip("? .")
     for place, text in enumerate(texts):
         head = " ".join(text[: len(question) + 80].lower().split())
+        if head.rstrip("? .") == verbatim:
+            continue
         if len(head) >= len(verbatim):
             found[place] = ramp(fuzz.partial_ratio(verbatim, head) / 100, (0.88, 0.95))
         if found[place] < 1.0 and _ASKING.match(text):

@@ -1,6 +1,6 @@
 """Does ranking cost ordinary retrieval anything? nDCG@10 with the defence on against off, on clean questions.
 
-    TRUSTRAG_SHARED=../shared python -m tests.bench.quality
+    TRUSTRAG_SHARED=../shared python -m tests.robustness.quality
 
 Two sets with publishers: Wikipedia passages for Natural Questions, and web snippets for RealTimeQA. A passage is
 judged relevant when it states one of the question's accepted answers, which is the judgment that these sets carry.

@@ -1,6 +1,6 @@
 """How long ranking takes: 20 candidates, one core, no model.
 
-    OMP_NUM_THREADS=1 python benchmarks/ranking.py [--lists N]
+    OMP_NUM_THREADS=1 python -m tests.bench.ranking [--lists N]
 
 Cold: texts never seen before, as after a restart. Warm: the same texts again under another question, so that all pairwise
 work on texts is recalled. The texts are made of a vocabulary of 4,000 words, frequent ones first as in language, 120 words

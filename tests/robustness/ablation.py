@@ -1,6 +1,6 @@
 """What each ingredient of the ranking buys and costs, on poisonbench's sets.
 
-    python -m benchmarks.ablation [--sets nq,rtqa] [--tiers clean,T3i5] [--out ablation.json]
+    python -m tests.robustness.ablation [--sets nq,rtqa] [--tiers clean,T3i5] [--out ablation.json]
 
 Needs the shared evaluation data (TRUSTRAG_SHARED) with its bench/poisonbench.py, which is loaded as it is; the first run
 embeds its passages. Each row takes one ingredient away from the product's defaults. p5: share of poison in the top five;

@@ -1,6 +1,6 @@
 """Are values changed in place found between two versions, and are honest edits left alone?
 
-    python -m benchmarks.versions [--sets nq,rtqa]
+    python -m tests.robustness.changes [--sets nq,rtqa]
 
 Needs the shared evaluation data (TRUSTRAG_SHARED). Recall: in passages near a question, the correct answer is replaced
 wherever it stands by the attacker's. False holds: two passages a question are edited honestly, at random with a fixed seed.
@@ -13,7 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.ablation import poisonbench
+from tests.robustness.ablation import poisonbench
 from trustrag.consistency import changed_values
 from trustrag.consistency.reading import read
 

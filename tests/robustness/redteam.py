@@ -1,13 +1,13 @@
 """The red team on a corpus of one's own choice: real workspace, real keys, the product's own defaults.
 
-    python benchmarks/redteam.py --corpus pool.jsonl --questions questions.jsonl --reader --out found/
+    python -m tests.robustness.redteam --corpus pool.jsonl --questions questions.jsonl --reader --out found/
 
 The corpus is JSON lines with `text`, `publisher` and perhaps `title`; each publisher becomes a source. The
 questions are a PoisonedRAG file, or JSON lines with `question`, `correct`, `incorrect` and `attack_texts`.
 Prints a table and writes report.json and report.html. Embedding a large corpus takes minutes. With --ramdocs
 it asks instead whether honest disagreement survives the ranking:
 
-    python benchmarks/redteam.py --ramdocs RAMDocs_test.jsonl
+    python -m tests.robustness.redteam --ramdocs RAMDocs_test.jsonl
 """
 
 import argparse

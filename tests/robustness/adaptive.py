@@ -1,6 +1,6 @@
 """Attackers that know this ranking: unlike texts between sentences copied from honest passages.
 
-    python -m benchmarks.adaptive [--sets nq,rtqa]
+    python -m tests.robustness.adaptive [--sets nq,rtqa]
 
 Needs the shared evaluation data (TRUSTRAG_SHARED) with its bench/poisonbench.py. Each of five attack texts a question stands
 between two sentences copied from honest passages on it that don't give the answer, under five keys or under one. The log
@@ -15,7 +15,7 @@ from types import ModuleType
 
 import numpy as np
 
-from benchmarks.ablation import poisonbench
+from tests.robustness.ablation import poisonbench
 from trustrag.consistency.reading import read
 from trustrag.retrieval.ranking import Candidate, rerank
 
