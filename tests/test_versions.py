@@ -114,3 +114,13 @@ def test_the_history_tells_what_was_noticed(ws: Workspace, capsys: pytest.Captur
         app(["-w", str(ws.folder), "history", "policy.md"])
     assert ended.value.code == 0
     assert 'CHANGED_VALUE warn at 0-58: "14" became "90"' in capsys.readouterr().out
+
+
+def test_a_flood_near_the_lie_does_not_drown_the_witness(two: Workspace) -> None:
+    two.add_source("loud")
+    flood = [
+        page(f"Refunds are paid within {n} weeks of the return of an order.", f"{n}.md") for n in range(100, 130)
+    ]
+    two.ingest_documents(flood, source="loud")
+    (held,) = publish(two, CHANGED).quarantined
+    assert held.reason.endswith("; staff still states the old value")

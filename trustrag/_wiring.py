@@ -30,7 +30,7 @@ from trustrag.provenance.policy import Policy, SeenCheckpoint, Source
 from trustrag.provenance.standing import StandingEntry
 from trustrag.provenance.statement import EmbedderId, IngestStatement, ReviewStatement, parse_statement
 from trustrag.retrieval.gate import Seen
-from trustrag.retrieval.retriever import Retriever
+from trustrag.retrieval.retriever import SOURCE_SHARE, Retriever
 from trustrag.settings import FILE_NAME
 from trustrag.trustroot import TrustRoot
 
@@ -44,7 +44,8 @@ NEIGHBOURS = 8
 """How many passages of others a passage is held against when its source's record is gathered."""
 
 WITNESSES = 16
-"""How many passages of others are asked about a sentence in which a new version changed a value."""
+"""How many passages of others are asked about a sentence in which a new version changed a value; of one source at most
+a share, or who floods the neighbourhood of a lie would keep the truth from being heard."""
 
 OPERATOR = "urn:trustrag:operator:1"
 """Who approves what is restored."""
@@ -177,7 +178,7 @@ def witnesses_near(searcher: Callable[[], Retriever], embedder: Embedder, now: C
         vector = embedder.embed([text])[0]
         if not others or not vector.any():
             return []
-        found = retriever.near(vector, k=WITNESSES, sources=others, now=now())
+        found = retriever.near(vector, k=WITNESSES, sources=others, now=now(), share=SOURCE_SHARE)
         return [
             Witness(item.source, item.owner or item.source, item.text, item.source_index) for item in found
         ]

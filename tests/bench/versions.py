@@ -15,6 +15,7 @@ import os
 import random
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from trustrag.index.embedding import Embedder, open_embedder
 from trustrag.ingest.document import Document
 from trustrag.ingest.screening import Finding, Severity
 from trustrag.ingest.screening.versions import Predecessor, VersionScreen, Witness
+from trustrag.retrieval.retriever import SOURCE_SHARE
 
 SETS = {"nq": "wiki_pool.jsonl", "rtqa": "rtqa_pool.jsonl"}
 OTHERS = 300
@@ -129,7 +131,14 @@ class Pool:
         mine = self.passages[place].publisher
 
         def near(text: str) -> list[Witness]:
-            return [self._witness(other) for other in self.nearest(text, WITNESSES, without=mine)]
+            taken: Counter[str] = Counter()
+            heard: list[Witness] = []
+            for witness in map(self._witness, self.nearest(text, len(self.passages), without=mine)):
+                taken[witness.source] += 1
+                heard += [witness] * (taken[witness.source] <= SOURCE_SHARE)
+                if len(heard) == WITNESSES:
+                    break
+            return heard
 
         return near
 

@@ -166,13 +166,13 @@ class Retriever:
         return _report(question, pool, snapshot, head, k, mode, min_support)
 
     def near(
-        self, vector: Vector, *, k: int, sources: Collection[str], now: int
+        self, vector: Vector, *, k: int, sources: Collection[str], now: int, share: int | None = None
     ) -> tuple[VerifiedPassage, ...]:
         """The k proved passages of these sources that are nearest to a vector, nearest first: nobody asks or ranks.
 
-        Raises as `search`. One source may take all of the places.
+        Where there are several sources, one takes at most `share` of the places (default: all). Raises as `search`.
         """
-        pool = Pool(self._query("", vector), k, k, k, _publishers(self.gate, sources), None, sources)
+        pool = Pool(self._query("", vector), k, k, share or k, _publishers(self.gate, sources), None, sources)
         self._fill(pool, now)
         found = sorted(pool.found, key=lambda one: -one.candidate.relevance)
         return tuple(one.passage for one in found[:k])
