@@ -232,6 +232,10 @@ def print_ingest(report: "IngestReport") -> None:
     """What went in, what waits and what was refused; one line for each that did not simply go in."""
     for held in report.quarantined:
         typer.secho(f"QUARANTINED {one_line(held.doc_id)}: {one_line(held.reason)}", fg="yellow")
+    for outcome in report.admitted:
+        _, noticed, what = outcome.reason.partition("; ")
+        if noticed:
+            typer.secho(f"NOTICED {one_line(outcome.doc_id)}: {one_line(what)}", fg="yellow")
     print_unread(report.refused, report.skipped)
     typer.echo(
         f"{len(report.admitted)} admitted, {len(report.unchanged)} unchanged, "
