@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from trustrag.authority import Authority
-from trustrag.errors import ConfigError, LedgerError, UnsignedDocumentError
+from trustrag.errors import ConfigError, LedgerError, SignatureError, UnsignedDocumentError
 from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
 from trustrag.ingest.attest import read_attestations
 from trustrag.ingest.document import ReadProblem
@@ -20,10 +20,10 @@ from trustrag.ingest.pipeline import Signers
 from trustrag.ingest.screening.versions import Neighbours as Beside
 from trustrag.ingest.screening.versions import Witness
 from trustrag.keyring import SeenState, UserState
-from trustrag.ledger import Ledger, Ruling
+from trustrag.ledger import Ledger, Publisher, Ruling
 from trustrag.monitor.record import Assessment, Neighbours, assess, gather
 from trustrag.provenance.canonical import Digest
-from trustrag.provenance.envelope import Envelope, sign
+from trustrag.provenance.envelope import Envelope, sign, verify
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.export import EvidenceReport, verify_evidence_file
 from trustrag.provenance.policy import Policy, SeenCheckpoint, Source
@@ -203,6 +203,23 @@ def signers_of(authority: Authority) -> Signers:
     return Signers(
         authority.signer(policy.ingest.keys, "ingest"), authority.signer(policy.screen.keys, "screen")
     )
+
+
+def publisher_under(policy: Policy) -> Publisher:
+    """Tells whose key of this policy signed an attestation, whether or not it may still sign."""
+    keys = {known.key.key_id: (source.name, known.key) for source in policy.sources for known in source.keys}
+
+    def publisher(envelope: Envelope) -> str | None:
+        if envelope.key_id not in keys:
+            return None
+        name, key = keys[envelope.key_id]
+        try:
+            verify(envelope, key)
+        except SignatureError:
+            return None
+        return name
+
+    return publisher
 
 
 def approved(ruling: Ruling, ledger: Ledger, authority: Authority, now: int) -> Ruling:

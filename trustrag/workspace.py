@@ -25,6 +25,7 @@ from trustrag._wiring import (
     given_lines,
     identity_of,
     opened_embedder,
+    publisher_under,
     require_room,
     require_same_embedder,
     signers_of,
@@ -350,7 +351,8 @@ class Workspace:
             self.authority.source(source)
         with self._writing() as ledger:
             now, ruling = self._clock(), Ruling(action, reason, doc_id, source)
-            return ledger.rule([approved(ruling, ledger, self.authority, now)], self._sealer(), now)
+            ruling = approved(ruling, ledger, self.authority, now)
+            return ledger.rule([ruling], self._sealer(), now, publisher=publisher_under(self.policy))
 
     def withdraw(self, doc_ids: Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
         """Withdraw those of these documents that stand (with None: all) in one snapshot; None where none stood."""

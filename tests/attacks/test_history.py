@@ -219,8 +219,8 @@ def test_misfiled_entry_is_not_sealed_again(scene: Scene) -> None:
 )
 def test_withdrawal_takes_out_what_was_signed(scene: Scene) -> None:
     for doc_id, ruled_on in (
+        ("wiki/logs.txt", {"source": "wiki"}),  # first: it reads all that stands, and would find the other bent
         ("retention.txt", {"doc_id": "retention.txt"}),
-        ("wiki/logs.txt", {"source": "wiki"}),
     ):
         newest = "id = (SELECT max(id) FROM version WHERE doc_id = ?)"
         scene.sql(f"UPDATE version SET standing = 'quarantined' WHERE {newest}", doc_id)
@@ -246,6 +246,99 @@ def test_withdrawal_of_nothing_is_told(scene: Scene) -> None:
     with scene.open() as operator:
         scene.fails(NotFoundError, "", lambda: operator.withdraw(["travel.txt"], reason="it was wrong"))
         assert operator.withdraw(["nowhere.txt"], reason="it was wrong") is None
+    scene.audit_names("'travel.txt' version 1: is called superseded")
+
+
+@attack(
+    "give a document another source in its row, so that a ruling on its source misses it",
+    "whose key signed what stands is asked of all that stands",
+)
+def test_ruling_on_a_source_goes_by_its_keys(scene: Scene) -> None:
+    scene.sql("UPDATE version SET source = 'wiki' WHERE doc_id = 'travel.txt'")
+    scene.sql("UPDATE version SET source = 'acme' WHERE doc_id = 'wiki/logs.txt'")
+    scene.sql("UPDATE version SET standing = 'superseded' WHERE doc_id = 'handbook.txt'")
+    with scene.open() as operator:
+        operator.rule("withdraw", source="acme", reason="it was broken into")
+    newest = "(SELECT max(id) FROM standing GROUP BY doc_id)"
+    for doc_id in ("travel.txt", "handbook.txt", "retention.txt"):
+        scene.sql(f"UPDATE standing SET until = NULL WHERE doc_id = ? AND id IN {newest}", doc_id)
+        scene.sql(
+            "UPDATE version SET standing = 'active', source = 'acme' WHERE id ="
+            " (SELECT max(id) FROM version WHERE doc_id = ?)",
+            doc_id,
+        )
+    scene.sql("UPDATE version SET source = 'wiki' WHERE doc_id = 'wiki/logs.txt'")
+    shutil.rmtree(scene.folder / "index")
+    report = scene.search()
+    assert {ranked.passage.doc_id for ranked in report.passages} == {"wiki/logs.txt"}
+    scene.refuses_passage(Refusal.NOT_IN_SNAPSHOT, "travel.txt")
+
+
+@attack(
+    "take a document's rows away while its source is ruled on, and put them back",
+    "all that stands is read, and has to lead to the signed root",
+)
+def test_ruling_on_a_source_misses_nothing(scene: Scene) -> None:
+    scene.sql("UPDATE standing SET until = 1 WHERE doc_id = 'travel.txt' AND until IS NULL")
+    with scene.open() as operator:
+        scene.fails(
+            LedgerError, "does not lead to the signed snapshot",
+            lambda: operator.rule("withdraw", source="acme", reason="it was broken into"),
+        )  # fmt: skip
+    scene.audit_names("standing of 'travel.txt'")
+
+
+def restore_acme(scene: Scene) -> object:
+    """The operator lets all of acme stand again."""
+    with scene.open() as operator:
+        return operator.rule("restore", source="acme", reason="it was all a mistake")
+
+
+@attack(
+    "wait for a source to be restored, and have other versions of its documents restored",
+    "what comes back stood under a signed root until its source was ruled on, and never since",
+)
+def test_restored_source_is_what_stood(scene: Scene) -> None:
+    with scene.open() as operator:
+        operator.rule("withdraw", source="acme", reason="it was broken into")
+    ruled = "(SELECT max(version) FROM snapshot)"
+    rows = "doc_id = 'retention.txt' AND version ="
+    scene.sql(f"UPDATE version SET standing = 'superseded', ruled = 0 WHERE {rows} 2")
+    scene.sql(f"UPDATE version SET standing = 'withdrawn', ruled = {ruled} WHERE {rows} 1")
+    scene.sql(f"UPDATE version SET ruled = {ruled} WHERE doc_id IN ('recalled.txt', 'doubtful.txt')")
+    scene.sql("INSERT INTO ruling (snapshot, action, source, reason) SELECT snapshot, action, 'acme', 'x' FROM ruling")
+    restore_acme(scene)
+    with scene.open() as client:
+        assert [passage.text for passage in client.read("retention.txt")] == [RETENTION]
+        for doc_id in ("recalled.txt", "doubtful.txt"):
+            scene.fails(NotFoundError, "", lambda doc_id=doc_id: client.read(doc_id))
+
+
+@attack(
+    "rewrite when a document stood, so that restoring its source brings it back",
+    "the rows of the past are held against every root signed since",
+)
+def test_rewritten_past_is_not_restored(scene: Scene) -> None:
+    with scene.open() as operator:
+        operator.rule("withdraw", source="acme", reason="it was broken into")
+    ruled = "(SELECT max(version) FROM snapshot)"
+    scene.sql(f"UPDATE standing SET until = {ruled} WHERE doc_id = 'recalled.txt'")
+    scene.fails(LedgerError, "is not what was signed", lambda: restore_acme(scene))
+    assert "recalled.txt" not in scene.served("What does the blue filter hold back?")
+
+
+@attack(
+    "say that what stands was superseded, and wait for a new version of it",
+    "what was signed to stand has to be what its rows say",
+)
+def test_new_version_over_a_flipped_row(scene: Scene) -> None:
+    scene.sql("UPDATE version SET standing = 'superseded' WHERE doc_id = 'travel.txt'")
+    new = document("travel.txt", "Journeys are booked one week ahead, by train.", audience="staff")
+    with scene.open() as operator:
+        scene.fails(
+            LedgerError, "`trustrag audit` names them",
+            lambda: operator.ingest_documents([new], source="acme"),
+        )  # fmt: skip
     scene.audit_names("'travel.txt' version 1: is called superseded")
 
 
@@ -513,9 +606,9 @@ def test_lying_signer(scene: Scene) -> None:
     scene.say("gone after one withdrawal")
 
 
-@not_stopped(
+@attack(
     "delete a withdrawn document's rows, and wait until its file is taken in again",
-    "it comes in anew, signed by its source; the log keeps the withdrawal, and the audit names what is missing",
+    "the log keeps the withdrawal, and is asked about every name that the rows do not know",
 )
 def test_forgotten_withdrawal(scene: Scene) -> None:
     with scene.database() as database:
@@ -524,12 +617,17 @@ def test_forgotten_withdrawal(scene: Scene) -> None:
             f"DELETE FROM chunk WHERE version {of_document}",
             f"DELETE FROM version_term WHERE version {of_document}",
             "DELETE FROM standing WHERE doc_id = 'recalled.txt'",
+            "DELETE FROM ruling WHERE doc_id = 'recalled.txt'",
             "DELETE FROM version WHERE doc_id = 'recalled.txt'",
         ):
             database.execute(statement)
     scene.audit_names("its chunks do not follow those of the version taken in before it")
     again = document("recalled.txt", "The blue filter holds back every virus.", audience="public")
-    with scene.open() as operator:
-        assert operator.ingest_documents([again], source="acme").admitted
-        assert operator.read("recalled.txt")
-    scene.say("served again, as acme's")
+
+    def take_in() -> object:
+        with scene.open() as operator:
+            return operator.ingest_documents([again], source="acme")
+
+    scene.fails(LedgerError, "was withdrawn in snapshot", take_in)
+    scene.sql("UPDATE snapshot SET action = 'publish' WHERE action = 'withdraw'")
+    scene.fails(LedgerError, "was withdrawn in snapshot", take_in)

@@ -10,7 +10,17 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.ledger.world import NOW, SEALER, Draft, accepted, admissions, new_ledger, prove, review_of
+from tests.ledger.world import (
+    NOW,
+    SEALER,
+    Draft,
+    accepted,
+    admissions,
+    new_ledger,
+    prove,
+    publisher,
+    review_of,
+)
 from trustrag.ledger import Ledger, Ruling, StoredPassage, check
 from trustrag.provenance import merkle
 from trustrag.provenance.checkpoint import Checkpoint, Note
@@ -88,8 +98,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def supersede(self, versions: list[Version]) -> None:
         for version in versions:
+            version.struck_by_source = False
             if version.standing == "active":
-                version.standing, version.struck_by_source = "superseded", False
+                version.standing = "superseded"
 
     @rule(doc_id=st.sampled_from(DOCUMENTS), action=st.sampled_from(("quarantine", "withdraw")))
     def strike(self, doc_id: str, action: str) -> None:
@@ -109,10 +120,13 @@ class LedgerMachine(RuleBasedStateMachine):
         over = ("active",) if action == "quarantine" else ("active", "quarantined")
         found = [version for version in versions if version.standing in over]
         if found:
-            self.ledger.rule([Ruling(action, "reason", **who)], SEALER, NOW)  # type: ignore[arg-type]
+            reason = f"reason {len(self.snapshots)}"  # else two withdrawals of one second would be one entry
+            self.ledger.rule([Ruling(action, reason, **who)], SEALER, NOW, publisher=publisher)  # type: ignore[arg-type]
+            for version in versions if "doc_id" in who else ():
+                version.struck_by_source = False
             for version in found:
+                version.struck_by_source |= "source" in who and version.standing == "active"
                 version.standing = "quarantined" if action == "quarantine" else "withdrawn"
-                version.struck_by_source = "source" in who
             self.snapshots.append(self.standing())
 
     @rule(doc_id=st.sampled_from(DOCUMENTS), data=st.data())
@@ -131,23 +145,18 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(source=st.sampled_from(SOURCES))
     def restore_source(self, source: str) -> None:
-        restorable = []
-        for versions in self.versions.values():
-            struck = [
-                version
-                for version in versions
-                if version.struck_by_source and version.standing in ("quarantined", "withdrawn")
-            ]
-            for version in struck[-1:]:
-                newer = versions[versions.index(version) + 1 :]
-                if version.draft.source == source and not any(item.standing == "active" for item in newer):
-                    restorable += [(versions, version)] if version.approved else []
+        restorable = [
+            (versions, version)
+            for versions in self.versions.values()
+            for version in versions
+            if version.struck_by_source and version.draft.source == source
+        ]
         if not restorable:
             return
-        self.ledger.rule([Ruling("restore", "reason", source=source)], SEALER, NOW)
+        self.ledger.rule([Ruling("restore", "reason", source=source)], SEALER, NOW, publisher=publisher)
         for versions, version in restorable:
             self.supersede(versions)
-            version.standing, version.struck_by_source = "active", False
+            version.standing = "active"
         self.snapshots.append(self.standing())
 
     @rule()

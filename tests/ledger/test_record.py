@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger.world import NOW, SEALER, Draft, admit, new_ledger, review_of
+from tests.ledger.world import NOW, SEALER, Draft, admit, new_ledger, publisher, review_of
 from trustrag.ledger import Ledger, Ruling, SourceRows
 
 
@@ -24,7 +24,7 @@ def record(ledger: Ledger, source: str = "acme") -> SourceRows:
 
 
 def rule(ledger: Ledger, action: str, **target: object) -> None:
-    ledger.rule([Ruling(action, "because", **target)], SEALER, NOW)  # type: ignore[arg-type]
+    ledger.rule([Ruling(action, "because", **target)], SEALER, NOW, publisher=publisher)  # type: ignore[arg-type]
 
 
 def test_what_stands_is_in_the_order_of_admission(ledger: Ledger) -> None:

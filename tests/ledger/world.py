@@ -60,6 +60,12 @@ POLICY = Policy(
 )
 
 
+def publisher(envelope: Envelope) -> str | None:
+    """Whose key of the policy signed this, by its id alone."""
+    names = {known.key.key_id: source.name for source in POLICY.sources for known in source.keys}
+    return names.get(envelope.key_id)
+
+
 @dataclass(frozen=True)
 class Draft:
     """A document on its way in."""

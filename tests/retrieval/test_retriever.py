@@ -22,6 +22,7 @@ from tests.ledger.world import (
     admissions,
     admit,
     new_ledger,
+    publisher,
     review_of,
 )
 from trustrag.errors import BackendError, NotFoundError, Refusal, StaleError, VerificationError
@@ -236,9 +237,9 @@ def test_new_versions_rulings_and_quarantine_show_at_once(store: Store) -> None:
     assert "beta 3" in texts
     store.ledger.rule([Ruling("withdraw", "wrong", doc_id="w/2")], SEALER, NOW)
     assert "w/2" not in doc_ids(store.search("omega 2", k=24))
-    store.ledger.rule([Ruling("quarantine", "odd", source="acme")], SEALER, NOW)
+    store.ledger.rule([Ruling("quarantine", "odd", source="acme")], SEALER, NOW, publisher=publisher)
     assert {ranked.passage.source for ranked in store.search("alpha 4", k=24).passages} == {"wiki"}
-    store.ledger.rule([Ruling("restore", "fine", source="acme")], SEALER, NOW)
+    store.ledger.rule([Ruling("restore", "fine", source="acme")], SEALER, NOW, publisher=publisher)
     assert "a/4" in doc_ids(store.search("alpha 4"))
     admit(store.ledger, Draft("a/9", 2, ("gamma 9",), quarantined=True))
     report = store.search("alpha 9", k=24, mode="report")

@@ -1,6 +1,7 @@
 """The memory: documents, what stands of them, and the log that proves it. See `Ledger`."""
 
 from trustrag.ledger.audit import check
+from trustrag.ledger.history import Publisher
 from trustrag.ledger.ledger import Ledger
 from trustrag.ledger.model import (
     Action,
@@ -29,6 +30,7 @@ __all__ = [
     "Ids",
     "Ledger",
     "Problem",
+    "Publisher",
     "Ruling",
     "Sealer",
     "Snapshot",

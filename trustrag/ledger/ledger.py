@@ -24,6 +24,7 @@ import numpy as np
 from trustrag.errors import BackendError, ConfigError, ConflictError, TrustragError
 from trustrag.ledger.admission import Desk
 from trustrag.ledger.connection import connect, translated
+from trustrag.ledger.history import Publisher, Withdrawals
 from trustrag.ledger.lock import WriterLock
 from trustrag.ledger.model import (
     Admission,
@@ -63,6 +64,7 @@ class Ledger:
         self._pool = threading.Lock()  # of idle connections; never held while the database works
         self._idle: list[Session] = []
         self._memory = Memory()
+        self._withdrawals = Withdrawals()
         self._closed = False
         self._writer: Session | None = None
         self._vectors: VectorFile | None = None
@@ -174,7 +176,7 @@ class Ledger:
             file.append(rows, vectors)
             try:
                 with session.writing():
-                    writing = Writing(session, self.context, sealer, now, base)
+                    writing = Writing(session, self.context, sealer, now, base, self._withdrawals)
                     writing.admit(items, rows)
                     # If we die up to here: SQLite rolls back. Once `writing` is left, all of it is on the
                     # disk.
@@ -184,20 +186,28 @@ class Ledger:
                 raise
 
     def rule(
-        self, rulings: Sequence[Ruling], sealer: Sealer, now: int, *, base: TrustedSnapshot | None = None
+        self,
+        rulings: Sequence[Ruling],
+        sealer: Sealer,
+        now: int,
+        *,
+        publisher: Publisher | None = None,
+        base: TrustedSnapshot | None = None,
     ) -> Snapshot:
         """Changes what stands, by document or for everything of a source, in one snapshot. Nothing is erased.
 
-        All rulings must be of one action and give one reason, which the snapshot names. Restoring a source
-        brings back what rulings on the source took away; restoring a document supersedes what stands of it.
+        All rulings must be of one action and give one reason, which the snapshot names. Restoring a document
+        supersedes what stands of it. A ruling on a source needs `publisher`, and goes by what was signed, not by
+        rows: all that stands is read. Restoring a source brings back what rulings on the source took away, where
+        nothing was decided about the document since.
         Raises NotFoundError when a ruling has nothing to act on, LedgerError when nobody approved what would
         be restored; see `admit` for the rest.
         """
         if len({(ruling.action, ruling.reason) for ruling in rulings}) != 1:
             raise ValueError("the rulings of one snapshot have one action and one reason")
         with self._write_turn() as (session, _), session.writing():
-            writing = Writing(session, self.context, sealer, now, base)
-            writing.rule(rulings, Desk(self.context, self.embedder))
+            writing = Writing(session, self.context, sealer, now, base, self._withdrawals)
+            writing.rule(rulings, Desk(self.context, self.embedder), publisher)
             return writing.seal(rulings[0].action, rulings[0].reason)
 
     def reseal(
@@ -207,7 +217,7 @@ class Ledger:
         time.
         """
         with self._write_turn() as (session, _), session.writing():
-            writing = Writing(session, self.context, sealer, now, base)
+            writing = Writing(session, self.context, sealer, now, base, self._withdrawals)
             writing.keep()
             return writing.seal("renew" if session.snapshot() else "publish", reason)
 

@@ -7,7 +7,7 @@ makes no sense a LedgerError (see `rows`).
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 
 import numpy as np
@@ -206,21 +206,9 @@ class Session:
         rows = self._rows("SELECT standing, count(*) FROM version WHERE source = ? GROUP BY standing", source)
         return {as_text(row[0], "version.standing"): as_integer(row[1], "count") for row in rows}
 
-    def struck_with_source(self, source: str) -> list[VersionRow]:
-        """The versions that rulings on the source took away, without those that something newer of the same
-        document replaces: a version that stands, or another of these.
-        """
-        struck = (
-            " AND {0}.standing IN ('quarantined', 'withdrawn') AND {0}.ruled IN"
-            " (SELECT snapshot FROM ruling WHERE ruling.source = {0}.source)"
-        )
-        rows = self._rows(
-            f"SELECT {VERSION} FROM version WHERE source = ?{struck.format('version')} AND NOT EXISTS"
-            " (SELECT 1 FROM version newer WHERE newer.doc_id = version.doc_id"
-            " AND newer.version > version.version AND (newer.standing = 'active'"
-            f" OR newer.source = version.source{struck.format('newer')}))",
-            source,
-        )
+    def waiting(self) -> list[VersionRow]:
+        """The versions in quarantine, whoever published them."""
+        rows = self._rows(f"SELECT {VERSION} FROM version WHERE standing = 'quarantined'")
         return [version_row(row) for row in rows]
 
     def active_rows(self, doc_id: str) -> list[int]:
@@ -312,6 +300,14 @@ class Session:
         """What stood in that snapshot, by document id."""
         return self._standing(f"{_THEN} ORDER BY doc_id", snapshot, snapshot)
 
+    def standing_now(self) -> Iterator[StandingRow]:
+        """Everything that stands."""
+        return map(standing_row, self._iterate(f"SELECT {STANDING} FROM standing WHERE {_NOW}"))
+
+    def moved_in(self, snapshot: int) -> list[StandingRow]:
+        """What ended or began in that snapshot."""
+        return self._standing("since = ? OR until = ?", snapshot, snapshot)
+
     def standing_of(self, version_row: int) -> list[StandingRow]:
         """All stays of one version, oldest first."""
         return self._standing("version = ? ORDER BY id", version_row)
@@ -369,6 +365,11 @@ class Session:
             item.version,
             item.reason,
         )
+
+    def strikes_on(self, source: str) -> list[int]:
+        """The snapshots of the rulings that took all of a source away."""
+        rows = self._rows("SELECT snapshot FROM ruling WHERE source = ? AND action <> 'restore'", source)
+        return [as_integer(row[0], "ruling.snapshot") for row in rows]
 
     def quarantines(self) -> list[tuple[int, bool, str | None, str | None]]:
         """(snapshot, whether it quarantined or else restored, document, source) of these rulings, oldest first."""
@@ -484,7 +485,13 @@ class Session:
 
     def _iterate(self, sql: str, *values: Value) -> Iterator[Row]:
         with translated("ledger.db"):
-            yield from self._connection.execute(sql, values)
+            cursor = self._connection.execute(sql, values)
+            try:
+                # By hand: `yield from` a cursor would close it itself, in whatever state its connection is.
+                yield from iter(cursor.fetchone, None)
+            finally:
+                with suppress(sqlite3.ProgrammingError):  # nobody went on, and the connection was closed meanwhile
+                    cursor.close()
 
     def _integers(self, sql: str, *values: Value) -> Ids:
         """All values of all rows, one after the other."""

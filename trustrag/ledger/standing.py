@@ -8,7 +8,8 @@ old root before anything is put on top of them. Otherwise a row that somebody sl
 be sealed by the next honest writer.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from trustrag.errors import LedgerError
 from trustrag.ledger.rows import StandingRow
@@ -109,44 +110,104 @@ class _Past:
         self.nodes = lift(leaves, empty_node)
 
 
+class Replay:
+    """What stood from one snapshot on, each held against the root that was signed for it.
+
+    Raises LedgerError when the rows of the past do not lead there. Linear in what stood first and what moved since.
+    """
+
+    def __init__(self, session: Session, first: int, signed: Digest) -> None:
+        self._session = session
+        self._entries = [_entry_of(row) for row in session.standing_at(first)]
+        self._buckets: dict[int, dict[bytes, bytes]] = {}
+        for entry in self._entries:
+            self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(entry.encode())
+        self._nodes: dict[int, bytes] = {}
+        self._lift(self._buckets, first, signed)
+
+    def entries(self) -> list[StandingEntry]:
+        """What stood in the first snapshot."""
+        return self._entries
+
+    def step(
+        self, snapshot: int, signed: Digest
+    ) -> tuple[list[tuple[StandingRow, StandingEntry]], list[tuple[StandingRow, StandingEntry]]]:
+        """What ended and what began in this snapshot, the next one."""
+        moved = [(row, _entry_of(row)) for row in self._session.moved_in(snapshot)]
+        ended = [(row, entry) for row, entry in moved if row.until == snapshot]
+        began = [(row, entry) for row, entry in moved if row.since == snapshot]
+        for _, entry in ended:
+            self._bucket(entry.doc_id).pop(entry.doc_id.encode(), None)
+        for row, entry in began:
+            self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(row.entry)
+        self._lift({bucket_of(entry.doc_id) for _, entry in moved}, snapshot, signed)
+        return ended, began
+
+    def _bucket(self, doc_id: str) -> dict[bytes, bytes]:
+        return self._buckets.setdefault(bucket_of(doc_id), {})
+
+    def _lift(self, touched: Collection[int], snapshot: int, signed: Digest) -> None:
+        leaves = {BUCKETS + bucket: bucket_node(self._buckets[bucket].items()) for bucket in touched}
+        if leaves:
+            self._nodes |= lift(leaves, lambda number: self._nodes.get(number) or empty_node(number))
+        if (self._nodes.get(1) or empty_node(1)) != signed.value:
+            raise LedgerError(
+                f"what ledger.db says stood in snapshot {snapshot} is not what was signed: rows were changed from"
+                " outside; `trustrag audit` names them, a backup restores them"
+            )
+
+
+class Stood(NamedTuple):
+    """What stood of a document before a change: its version's row, and what its signed entry says."""
+
+    row: int
+    version: int
+    document: Digest
+    source: Digest
+    source_index: int
+
+
 class StandingChange:
     """A change of what stands in some buckets: read and checked against the signed root, then altered, then
     stored.
 
-    Raises LedgerError when the rows do not lead to `signed`: then the database was changed behind the
-    ledger's back.
+    `doc_ids` are those that may change; None reads all that stands, so that nothing is missing. Raises LedgerError
+    when the rows do not lead to `signed`: then the database was changed behind the ledger's back.
     """
 
-    def __init__(self, session: Session, doc_ids: Collection[str], signed: Digest) -> None:
+    def __init__(self, session: Session, doc_ids: Collection[str] | None, signed: Digest) -> None:
         self._session = session
-        self._buckets: dict[int, dict[bytes, bytes]] = {}
-        self._stood: dict[str, int] = {}
-        for bucket in {bucket_of(doc_id) for doc_id in doc_ids}:
-            rows = session.bucket(bucket)
+        self._stood: dict[str, Stood] = {}
+        buckets = {bucket_of(doc_id) for doc_id in doc_ids or ()}
+        self._buckets: dict[int, dict[bytes, bytes]] = {bucket: {} for bucket in buckets}
+        for bucket, row in _filed(session, None if doc_ids is None else buckets):
             # Under another name an entry would lead to the root all the same, and no change of its document
             # would find it: what is taken out or superseded would stay in what is signed next.
-            for row in rows:
-                entry = StandingEntry.parse(row.entry)
-                if entry.doc_id != row.doc_id:
-                    raise LedgerError(f"an entry of another document is filed in ledger.db as {row.doc_id}")
-                self._stood[row.doc_id] = entry.version
-            self._buckets[bucket] = {row.doc_id.encode(): leaf_hash(row.entry) for row in rows}
-        self._beside = (
-            stored_nodes(session, _beside(self._buckets)) if self._buckets else stored_nodes(session, [1])
-        )
+            entry = _entry_of(row)
+            self._stood[row.doc_id] = Stood(
+                row.version, entry.version, entry.document, entry.source, entry.source_index
+            )
+            self._buckets.setdefault(bucket, {})[row.doc_id.encode()] = leaf_hash(row.entry)
+        self._beside: Callable[[int], bytes] = empty_node
+        if doc_ids is not None:
+            self._beside = stored_nodes(session, _beside(self._buckets) or [1]).__getitem__
         if self._lifted()[1] != signed.value:
             raise LedgerError(
                 "what ledger.db says stands does not lead to the signed snapshot: rows were changed from"
                 " outside; `trustrag audit` names them, a backup restores them"
             )
 
-    def stood(self, doc_id: str) -> int | None:
-        """The version of a document that stood before this change, as it was signed; None where none did."""
+    def stood(self, doc_id: str) -> Stood | None:
+        """What stood of a document before this change, as it was signed; None where nothing did."""
         return self._stood.get(doc_id)
+
+    def all_stood(self) -> Iterable[tuple[str, Stood]]:
+        """All that was read, by document: everything that stood, where no documents were named."""
+        return self._stood.items()
 
     def put(self, doc_id: str, entry: bytes) -> None:
         """Lets this entry stand for the document, instead of whatever did."""
-        self._buckets[bucket_of(doc_id)][doc_id.encode()] = leaf_hash(entry)
+        self._buckets.setdefault(bucket_of(doc_id), {})[doc_id.encode()] = leaf_hash(entry)
 
     def remove(self, doc_id: str) -> None:
         self._buckets[bucket_of(doc_id)].pop(doc_id.encode(), None)
@@ -159,9 +220,24 @@ class StandingChange:
 
     def _lifted(self) -> dict[int, bytes]:
         if not self._buckets:
-            return self._beside
+            return {1: self._beside(1)}
         leaves = {BUCKETS + bucket: bucket_node(entries.items()) for bucket, entries in self._buckets.items()}
-        return lift(leaves, self._beside.__getitem__)
+        return lift(leaves, self._beside)
+
+
+def _filed(session: Session, buckets: Collection[int] | None) -> Iterator[tuple[int, StandingRow]]:
+    """What stands in these buckets, or in all of them, each row with its bucket."""
+    if buckets is None:
+        yield from ((bucket_of(row.doc_id), row) for row in session.standing_now())
+    else:
+        yield from ((bucket, row) for bucket in buckets for row in session.bucket(bucket))
+
+
+def _entry_of(row: StandingRow) -> StandingEntry:
+    entry = StandingEntry.parse(row.entry)
+    if entry.doc_id != row.doc_id:
+        raise LedgerError(f"an entry of another document is filed in ledger.db as {row.doc_id}")
+    return entry
 
 
 def stored_nodes(session: Session, numbers: Collection[int]) -> dict[int, bytes]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from trustrag.errors import ConflictError, LedgerError, MalformedError, NotFoundError, SignatureError
 from trustrag.ledger.admission import Desk, Prepared
+from trustrag.ledger.history import Publisher, Sources, Withdrawals, swept
 from trustrag.ledger.log import Log
 from trustrag.ledger.model import Ruling, Sealer, Snapshot, VersionRow
 from trustrag.ledger.rows import ChunkRow, StandingRow
@@ -42,13 +43,20 @@ class Writing:
     """
 
     def __init__(
-        self, session: Session, context: Context, sealer: Sealer, now: int, base: TrustedSnapshot | None
+        self,
+        session: Session,
+        context: Context,
+        sealer: Sealer,
+        now: int,
+        base: TrustedSnapshot | None,
+        withdrawals: Withdrawals,
     ) -> None:
         self._session = session
         self._context = context
         self._sealer = sealer
         self._now = now
         self._log = Log(session)
+        self._withdrawals = withdrawals
         self._last = session.snapshot()
         self._version = 1 if self._last is None else self._last.version + 1
         if self._last is not None:
@@ -84,6 +92,12 @@ class Writing:
         if newest >= claim.version:
             raise ConflictError(
                 f"{claim.doc_id}: version {claim.version} comes after version {newest} was taken in"
+            )
+        told = None if newest else self._withdrawals.of(claim.doc_id, self._session, self._log, self._last)
+        if told is not None:
+            raise LedgerError(
+                f"{claim.doc_id} was withdrawn in snapshot {told[0]} ({told[1]}), and its rows are missing in ledger.db:"
+                " it does not come back as if it were new; `trustrag audit` names what is missing, a backup restores it"
             )
 
     def _enter_version(self, item: Prepared, first_chunk: int) -> int:
@@ -129,10 +143,15 @@ class Writing:
 
     # -- rulings
 
-    def rule(self, rulings: Sequence[Ruling], desk: Desk) -> None:
+    def rule(self, rulings: Sequence[Ruling], desk: Desk, publisher: Publisher | None) -> None:
         """Applies the rulings, all of one action."""
-        plans = [(ruling, self._versions_under(ruling)) for ruling in rulings]
-        standing = self._change({version.doc_id for _, versions in plans for version in versions})
+        plans: list[tuple[Ruling, list[VersionRow]]] = []
+        if publisher is not None and any(ruling.source is not None for ruling in rulings):
+            standing, sources = self._change(None), Sources(self._log, publisher)
+            plans = [(ruling, self._versions_under(ruling, standing, sources)) for ruling in rulings]
+        else:
+            plans = [(ruling, self._versions_of(ruling)) for ruling in rulings]
+            standing = self._change({version.doc_id for _, versions in plans for version in versions})
         for ruling, versions in plans:
             if ruling.action == "restore":
                 for version in versions:
@@ -141,7 +160,6 @@ class Writing:
                 self._strike(ruling, versions, standing)
             self._session.add_ruling(self._version, ruling)
             if ruling.action == "withdraw":
-                # For readers only: what counts is that the document is no longer in what stands.
                 self._log.append(self._signed_withdrawal(ruling))
         self._root = standing.store()
 
@@ -155,7 +173,8 @@ class Writing:
         self._session.set_standing(rows, _STANDING_AFTER[ruling.action], ruled=self._version)
         for version in versions:
             # What was signed decides, and not a column that says it did not stand: else it would go on standing.
-            if ruling.doc_id is not None or standing.stood(version.doc_id) == version.version:
+            stood = standing.stood(version.doc_id)
+            if ruling.doc_id is not None or (stood is not None and stood.version == version.version):
                 standing.remove(version.doc_id)
 
     def _restore(self, ruling: Ruling, version: VersionRow, standing: StandingChange, desk: Desk) -> None:
@@ -203,33 +222,64 @@ class Writing:
             raise LedgerError(f"{entry.doc_id}: log entry {entry.ingest_index} is not its ingest statement")
         return Digest.of(envelope.payload)
 
-    def _versions_under(self, ruling: Ruling) -> list[VersionRow]:
-        restoring = ruling.action == "restore"
-        if ruling.source is not None:
-            found = (
-                [row for row in self._session.struck_with_source(ruling.source) if self._was_approved(row)]
-                if restoring
-                else self._session.versions_of_source(ruling.source, _RULED_OVER[ruling.action])
-            )
+    def _versions_under(
+        self, ruling: Ruling, standing: StandingChange, sources: Sources
+    ) -> list[VersionRow]:
+        """As `_versions_of`, and for a source by the keys that signed what stands or stood."""
+        if ruling.source is None:
+            return self._versions_of(ruling)
+        if ruling.action == "restore":
+            found = self._swept(ruling.source, sources)
         else:
-            versions = self._session.versions(ruling.doc_id or "")
-            if ruling.version is not None:
-                found = [
-                    row for row in versions if row.version == ruling.version and row.standing != "active"
+            found = [
+                self._version_row(stood.row, (doc_id, stood.version, stood.document))
+                for doc_id, stood in standing.all_stood()
+                if sources.of(stood.source, stood.source_index) == ruling.source
+            ]
+            if ruling.action == "withdraw":
+                rows = {version.row for version in found}
+                found += [
+                    version
+                    for version in self._session.waiting()
+                    if version.row not in rows and self._waits_from(version, ruling.source, sources)
                 ]
-            else:
-                # To restore is to restore the newest that was taken in. An older one comes back by name only:
-                # else an edited column would make an honest ruling mean another version than was struck.
-                considered = versions[-1:] if restoring else versions
-                found = [row for row in considered if row.standing in _RULED_OVER[ruling.action]]
-        if not found:
-            what = f"source {ruling.source}" if ruling.source is not None else f"document {ruling.doc_id}"
-            raise NotFoundError(f"{what} has nothing to {ruling.action}")
+        return _required(found, ruling)
+
+    def _waits_from(self, version: VersionRow, source: str, sources: Sources) -> bool:
+        entry = StandingEntry.parse(self._last_stay(version).entry)
+        return sources.of(entry.source, entry.source_index) == source
+
+    def _swept(self, source: str, sources: Sources) -> list[VersionRow]:
+        """What rulings on this source took away, as its last stay was signed."""
+        found = []
+        for stay in swept(self._session, self._log, source, sources, self._last) if self._last else ():
+            said = StandingEntry.parse(stay.entry)
+            version = self._version_row(stay.version, (said.doc_id, said.version, said.document))
+            if self._last_stay(version) != stay:
+                raise _changed(version.doc_id)
+            found.append(version)
         return found
 
-    def _was_approved(self, version: VersionRow) -> bool:
-        stay = self._last_stay(version)
-        return stay.since is not None or bool(StandingEntry.parse(stay.entry).reviews)
+    def _version_row(self, row: int, signed: tuple[str, int, Digest]) -> VersionRow:
+        """The row of a version, which has to be the one that was signed."""
+        version = self._session.version(row)
+        if version is None or (version.doc_id, version.version, version.digest) != signed:
+            raise _changed(signed[0])
+        return version
+
+    def _versions_of(self, ruling: Ruling) -> list[VersionRow]:
+        if ruling.source is not None:
+            raise ValueError("a ruling on a source needs to know whose key signed what: give `publisher`")
+        restoring = ruling.action == "restore"
+        versions = self._session.versions(ruling.doc_id or "")
+        if ruling.version is not None:
+            found = [row for row in versions if row.version == ruling.version and row.standing != "active"]
+        else:
+            # To restore is to restore the newest that was taken in. An older one comes back by name only:
+            # else an edited column would make an honest ruling mean another version than was struck.
+            considered = versions[-1:] if restoring else versions
+            found = [row for row in considered if row.standing in _RULED_OVER[ruling.action]]
+        return _required(found, ruling)
 
     # -- what stands
 
@@ -237,12 +287,16 @@ class Writing:
         """Changes nothing of what stands, and still checks that it leads to what was signed."""
         self._root = self._change(()).store()
 
-    def _change(self, doc_ids: Iterable[str]) -> StandingChange:
-        return StandingChange(self._session, set(doc_ids), self._last.root if self._last else EMPTY_TREE)
+    def _change(self, doc_ids: Iterable[str] | None) -> StandingChange:
+        """A change of these documents, or of all that stands."""
+        signed = self._last.root if self._last else EMPTY_TREE
+        return StandingChange(self._session, None if doc_ids is None else set(doc_ids), signed)
 
     def _replace(self, doc_id: str, standing: StandingChange, entry: bytes) -> None:
         """Lets `entry` stand; the version that did is superseded from this snapshot on."""
-        rows = self._session.active_rows(doc_id)
+        rows, stood = self._session.active_rows(doc_id), standing.stood(doc_id)
+        if rows != ([] if stood is None else [stood.row]):
+            raise _changed(doc_id)
         self._session.end_standing(rows, self._version)
         self._session.set_standing(rows, "superseded")
         standing.put(doc_id, entry)
@@ -309,3 +363,17 @@ class Writing:
                 "the last snapshot is not signed by the keys that would seal the next one: give the snapshot"
                 " that the policy accepted as `base`"
             ) from error
+
+
+def _required(found: list[VersionRow], ruling: Ruling) -> list[VersionRow]:
+    if not found:
+        what = f"source {ruling.source}" if ruling.source is not None else f"document {ruling.doc_id}"
+        raise NotFoundError(f"{what} has nothing to {ruling.action}")
+    return found
+
+
+def _changed(doc_id: str) -> LedgerError:
+    return LedgerError(
+        f"{doc_id}: its version rows in ledger.db are not what was signed to stand: rows were changed from outside;"
+        " `trustrag audit` names them, a backup restores them"
+    )

@@ -1,0 +1,130 @@
+"""What became of documents, as it was signed: for rulings that would otherwise go by rows which anybody can edit.
+
+Every snapshot is an entry of the log, and names the root of what stood. So the rows of the past are held against the
+root of each snapshot, and who published what against the key that signed it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+from trustrag.errors import LedgerError, ProofError
+from trustrag.ledger.log import Log
+from trustrag.ledger.model import Snapshot
+from trustrag.ledger.rows import StandingRow
+from trustrag.ledger.sqlite import Session
+from trustrag.ledger.standing import EMPTY_TREE, Replay
+from trustrag.provenance.canonical import Digest
+from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.merkle import leaf_hash, verify_inclusion
+from trustrag.provenance.standing import StandingEntry
+from trustrag.provenance.statement import SnapshotStatement, Statement, WithdrawalStatement, parse_statement
+
+Publisher: TypeAlias = Callable[[Envelope], str | None]
+"""The source whose key signed an attestation, today's policy says; None where it is nobody's."""
+
+_STRIKES = ("quarantine", "withdraw")
+
+
+class Sources:
+    """Which source published what: asked once for each attestation."""
+
+    def __init__(self, log: Log, publisher: Publisher) -> None:
+        self._log = log
+        self._publisher = publisher
+        self._names: dict[Digest, str | None] = {}
+
+    def of(self, source: Digest, index: int) -> str | None:
+        """The publisher of the attestation with this digest. Raises LedgerError where log entry `index` is not it."""
+        if source not in self._names:
+            envelope = self._log.envelope(index)
+            if envelope.digest != source:
+                raise LedgerError(f"log entry {index} is not the attestation that stands on it: it was changed")
+            self._names[source] = self._publisher(envelope)
+        return self._names[source]
+
+
+class Sealed(NamedTuple):
+    """One snapshot as it was signed, with the withdrawals that were logged for it."""
+
+    version: int
+    root: Digest
+    action: str
+    withdrawals: tuple[WithdrawalStatement, ...]
+
+
+def sealed(session: Session, log: Log, first: int, last: Snapshot) -> Iterator[Sealed]:
+    """Snapshots `first` to `last`, each proved to be in the log of `last`; the first without its withdrawals.
+
+    Requires that this log was held against its signed checkpoint. Raises LedgerError where one is missing or another.
+    """
+    size, root = last.log_size, log.root(last.log_size)
+    before: int | None = None
+    if first == 0:
+        first, before = 1, -1
+        yield Sealed(0, EMPTY_TREE, "", ())
+    for version in range(first, last.version + 1):
+        row = session.snapshot(version)
+        statement = None if row is None else _proved(log, row.log_index, size, root)
+        if row is None or not isinstance(statement, SnapshotStatement) or statement.version != version:
+            raise LedgerError(f"snapshot {version} in ledger.db is not the one that was signed: run trustrag audit")
+        between = range(before + 1, row.log_index) if before is not None and statement.action == "withdraw" else ()
+        logged = [_proved(log, index, size, root) for index in between]
+        said = tuple(item for item in logged if isinstance(item, WithdrawalStatement))
+        yield Sealed(version, statement.root, statement.action, said)
+        before = row.log_index
+
+
+def _proved(log: Log, index: int, size: int, root: Digest) -> Statement:
+    logged = log.logged(index, size)
+    try:
+        verify_inclusion(index, size, leaf_hash(logged.envelope.encode()), logged.proof, root.value)
+    except ProofError as error:
+        raise LedgerError(f"log entry {index} in ledger.db is not the one that was signed: {error}") from error
+    return parse_statement(logged.envelope.payload)
+
+
+class Withdrawals:
+    """The documents that were ever withdrawn by name, read from the log; what was read once stays true."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._by_document: dict[str, tuple[int, str]] = {}
+
+    def of(self, doc_id: str, session: Session, log: Log, last: Snapshot | None) -> tuple[int, str] | None:
+        """The snapshot that withdrew this document last, and why; None where none did. Raises as `sealed`."""
+        if last is not None and self._read < last.version:
+            for item in sealed(session, log, self._read, last):
+                for said in item.withdrawals:
+                    if said.doc_id is not None:
+                        self._by_document[said.doc_id] = item.version, said.reason
+            self._read = last.version
+        return self._by_document.get(doc_id)
+
+
+def swept(session: Session, log: Log, source: str, sources: Sources, last: Snapshot) -> list[StandingRow]:
+    """The last stays that rulings on this source ended, of documents that nothing was decided about since.
+
+    Which snapshots were such rulings, rows tell; that one left nothing of the source standing, and that nobody
+    withdrew the document itself, was signed. Raises LedgerError where the rows are not what was signed.
+    """
+    strikes = {version for version in session.strikes_on(source) if 0 < version <= last.version}
+    if not strikes:
+        return []
+    history = sealed(session, log, min(strikes) - 1, last)
+    replay = Replay(session, *next(history)[:2])
+    stands = {entry.doc_id for entry in replay.entries() if _is_of(source, entry, sources)}
+    gone: dict[str, StandingRow] = {}
+    for snapshot in history:
+        ended, began = replay.step(snapshot.version, snapshot.root)
+        left = {row.doc_id: row for row, _ in ended if row.doc_id in stands}
+        stands -= left.keys()
+        stands |= {entry.doc_id for _, entry in began if _is_of(source, entry, sources)}
+        if snapshot.version in strikes and snapshot.action in _STRIKES and not stands:
+            gone |= left
+        for doc_id in (*(row.doc_id for row, _ in began), *(said.doc_id for said in snapshot.withdrawals)):
+            gone.pop(doc_id or "", None)
+    return list(gone.values())
+
+
+def _is_of(source: str, entry: StandingEntry, sources: Sources) -> bool:
+    return sources.of(entry.source, entry.source_index) == source
