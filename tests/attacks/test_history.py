@@ -219,7 +219,10 @@ def test_misfiled_entry_is_not_sealed_again(scene: Scene) -> None:
 )
 def test_withdrawal_takes_out_what_was_signed(scene: Scene) -> None:
     for doc_id, ruled_on in (
-        ("wiki/logs.txt", {"source": "wiki"}),  # first: it reads all that stands, and would find the other bent
+        (
+            "wiki/logs.txt",
+            {"source": "wiki"},
+        ),  # first: it reads all that stands, and would find the other bent
         ("retention.txt", {"doc_id": "retention.txt"}),
     ):
         newest = "id = (SELECT max(id) FROM version WHERE doc_id = ?)"
@@ -306,7 +309,9 @@ def test_restored_source_is_what_stood(scene: Scene) -> None:
     scene.sql(f"UPDATE version SET standing = 'superseded', ruled = 0 WHERE {rows} 2")
     scene.sql(f"UPDATE version SET standing = 'withdrawn', ruled = {ruled} WHERE {rows} 1")
     scene.sql(f"UPDATE version SET ruled = {ruled} WHERE doc_id IN ('recalled.txt', 'doubtful.txt')")
-    scene.sql("INSERT INTO ruling (snapshot, action, source, reason) SELECT snapshot, action, 'acme', 'x' FROM ruling")
+    scene.sql(
+        "INSERT INTO ruling (snapshot, action, source, reason) SELECT snapshot, action, 'acme', 'x' FROM ruling"
+    )
     restore_acme(scene)
     with scene.open() as client:
         assert [passage.text for passage in client.read("retention.txt")] == [RETENTION]

@@ -5,6 +5,7 @@ out is still the truth. And the audit finds it.
 """
 
 import contextlib
+import gc
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -210,6 +211,17 @@ def test_what_was_slipped_in_is_not_sealed_by_the_next_writer(folder: Path, stat
             texts, _ = served(view)
         assert "withdrawn" not in texts
         assert "in quarantine" not in texts
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_who_stops_reading_halfway_leaves_nothing_behind(folder: Path) -> None:
+    ledger = Ledger.open(folder)
+    with ledger.reading() as (session, _):
+        entries = session.entries()
+        next(entries)
+    ledger.close()
+    del entries
+    gc.collect()
 
 
 def test_somebody_elses_keys_make_no_head(folder: Path) -> None:

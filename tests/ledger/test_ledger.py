@@ -1,6 +1,5 @@
 """The ledger from outside: what goes in comes out with evidence that the gate believes, and nothing else does."""
 
-import gc
 import os
 import sqlite3
 import threading
@@ -157,30 +156,6 @@ def test_a_source_goes_and_comes_back_in_one_snapshot_each(ledger: Ledger) -> No
     assert list(check(ledger)) == []
 
 
-def test_restoring_a_source_leaves_what_was_decided_otherwise(ledger: Ledger) -> None:
-    for number, doc_id in enumerate("abcdef"):
-        admit(ledger, Draft(doc_id, 1, (f"{doc_id} {number}",)))
-    ledger.rule([Ruling("quarantine", "odd", doc_id="b")], SEALER, NOW)
-    ledger.rule([Ruling("quarantine", "x", source="acme")], SEALER, NOW, publisher=publisher)
-    ledger.rule([Ruling("withdraw", "false", doc_id="c")], SEALER, NOW)
-    admit(ledger, Draft("d", 2, ("d, new",)))
-    ledger.rule([Ruling("withdraw", "false, too", doc_id="d")], SEALER, NOW)
-    ledger.rule([Ruling("restore", "looked at", doc_id="e")], SEALER, NOW)
-    ledger.rule([Ruling("quarantine", "looked at again", doc_id="e")], SEALER, NOW)
-    ledger.rule([Ruling("withdraw", "y", source="acme")], SEALER, NOW, publisher=publisher)
-    ledger.rule([Ruling("restore", "z", source="acme")], SEALER, NOW, publisher=publisher)
-    assert texts(ledger) == {"a 0", "f 5"}
-    assert list(check(ledger)) == []
-
-
-def test_a_ruling_on_a_source_asks_whose_key_signed(ledger: Ledger) -> None:
-    admit(ledger, Draft("a", 1, ("one",)))
-    with pytest.raises(ValueError, match="publisher"):
-        ledger.rule([Ruling("withdraw", "x", source="acme")], SEALER, NOW)
-    with pytest.raises(NotFoundError, match="source acme has nothing to withdraw"):
-        ledger.rule([Ruling("withdraw", "x", source="acme")], SEALER, NOW, publisher=lambda _: None)
-
-
 def test_restoring_a_source_leaves_what_was_never_approved(ledger: Ledger) -> None:
     admit(ledger, Draft("a", 1, ("one",)))
     admit(ledger, Draft("b", 1, ("two",), quarantined=True))
@@ -206,17 +181,6 @@ def test_a_ruling_that_says_nothing_clear_is_refused(fields: dict) -> None:
 def test_rulings_of_two_kinds_are_two_snapshots(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="one action"):
         ledger.rule([Ruling("withdraw", "x", doc_id="a"), Ruling("quarantine", "x", doc_id="b")], SEALER, NOW)
-
-
-@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-def test_who_stops_reading_halfway_leaves_nothing_behind(ledger: Ledger) -> None:
-    admit(ledger, Draft("a", 1, ("one",)))
-    with ledger.reading() as (session, _):
-        entries = session.entries()
-        next(entries)
-    ledger.close()
-    del entries
-    gc.collect()
 
 
 def test_a_past_view_proves_what_stood_then(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ root of each snapshot, and who published what against the key that signed it.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from trustrag.errors import LedgerError, ProofError
+from trustrag.errors import LedgerError
 from trustrag.ledger.log import Log
 from trustrag.ledger.model import Snapshot
 from trustrag.ledger.rows import StandingRow
@@ -15,9 +15,8 @@ from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import EMPTY_TREE, Replay
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.merkle import leaf_hash, verify_inclusion
 from trustrag.provenance.standing import StandingEntry
-from trustrag.provenance.statement import SnapshotStatement, Statement, WithdrawalStatement, parse_statement
+from trustrag.provenance.statement import SnapshotStatement, WithdrawalStatement, parse_statement
 
 Publisher: TypeAlias = Callable[[Envelope], str | None]
 """The source whose key signed an attestation, today's policy says; None where it is nobody's."""
@@ -38,7 +37,9 @@ class Sources:
         if source not in self._names:
             envelope = self._log.envelope(index)
             if envelope.digest != source:
-                raise LedgerError(f"log entry {index} is not the attestation that stands on it: it was changed")
+                raise LedgerError(
+                    f"log entry {index} is not the attestation that stands on it: it was changed"
+                )
             self._names[source] = self._publisher(envelope)
         return self._names[source]
 
@@ -57,30 +58,24 @@ def sealed(session: Session, log: Log, first: int, last: Snapshot) -> Iterator[S
 
     Requires that this log was held against its signed checkpoint. Raises LedgerError where one is missing or another.
     """
-    size, root = last.log_size, log.root(last.log_size)
     before: int | None = None
     if first == 0:
         first, before = 1, -1
         yield Sealed(0, EMPTY_TREE, "", ())
     for version in range(first, last.version + 1):
         row = session.snapshot(version)
-        statement = None if row is None else _proved(log, row.log_index, size, root)
+        statement = None if row is None else parse_statement(log.proved(row.log_index, last.log_size).payload)
         if row is None or not isinstance(statement, SnapshotStatement) or statement.version != version:
-            raise LedgerError(f"snapshot {version} in ledger.db is not the one that was signed: run trustrag audit")
-        between = range(before + 1, row.log_index) if before is not None and statement.action == "withdraw" else ()
-        logged = [_proved(log, index, size, root) for index in between]
+            raise LedgerError(
+                f"snapshot {version} in ledger.db is not the one that was signed: run trustrag audit"
+            )
+        between = (
+            range(before + 1, row.log_index) if before is not None and statement.action == "withdraw" else ()
+        )
+        logged = [parse_statement(log.proved(index, last.log_size).payload) for index in between]
         said = tuple(item for item in logged if isinstance(item, WithdrawalStatement))
         yield Sealed(version, statement.root, statement.action, said)
         before = row.log_index
-
-
-def _proved(log: Log, index: int, size: int, root: Digest) -> Statement:
-    logged = log.logged(index, size)
-    try:
-        verify_inclusion(index, size, leaf_hash(logged.envelope.encode()), logged.proof, root.value)
-    except ProofError as error:
-        raise LedgerError(f"log entry {index} in ledger.db is not the one that was signed: {error}") from error
-    return parse_statement(logged.envelope.payload)
 
 
 class Withdrawals:

@@ -8,7 +8,7 @@ reads a few dozen rows at any size.
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from trustrag.errors import LedgerError
+from trustrag.errors import LedgerError, ProofError
 from trustrag.ledger.sqlite import Session
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
@@ -20,6 +20,7 @@ from trustrag.provenance.merkle import (
     inclusion_path,
     leaf_hash,
     root_at,
+    verify_inclusion,
 )
 
 Proved: TypeAlias = dict[int, tuple[Digest, LoggedEnvelope]]
@@ -66,6 +67,20 @@ class Log:
     def envelope(self, index: int) -> Envelope:
         """Raises MalformedError or LedgerError when the row holds no envelope."""
         return Envelope.parse(self._session.entry_envelope(index))
+
+    def proved(self, index: int, size: int) -> Envelope:
+        """An entry that leads to the root of the first `size`, and is not kept. Raises LedgerError for another."""
+        data = self._session.entry_envelope(index)
+        if size not in self._roots:
+            self._roots[size] = self.root(size)
+        try:
+            path = inclusion_path(index, size, self._node)
+            verify_inclusion(index, size, leaf_hash(data), path, self._roots[size].value)
+        except (ProofError, ValueError) as error:
+            raise LedgerError(
+                f"log entry {index} in ledger.db is not the one that was signed: {error}"
+            ) from error
+        return Envelope.parse(data)
 
     def logged(self, index: int, size: int) -> LoggedEnvelope:
         """An entry with its proof of inclusion in the first `size` entries."""

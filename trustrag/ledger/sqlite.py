@@ -192,29 +192,15 @@ class Session:
         """Every version, in the order of its chunks."""
         return map(version_row, self._iterate(f"SELECT {VERSION} FROM version ORDER BY first_chunk, id"))
 
-    def versions_of_source(self, source: str, standings: Sequence[str]) -> list[VersionRow]:
-        """A source's versions in these standings."""
-        rows = self._rows(
-            f"SELECT {VERSION} FROM version WHERE standing IN ({_marks(standings)}) AND source = ?",
-            *standings,
-            source,
-        )
-        return [version_row(row) for row in rows]
+    def versions_in(self, standings: Sequence[str], source: str | None = None) -> list[VersionRow]:
+        """The versions in these standings (of one source)."""
+        sql = f"SELECT {VERSION} FROM version WHERE standing IN ({_marks(standings)}) AND source = coalesce(?, source)"
+        return [version_row(row) for row in self._rows(sql, *standings, source)]
 
     def standings_of(self, source: str) -> dict[str, int]:
         """How many versions a source has in each standing."""
         rows = self._rows("SELECT standing, count(*) FROM version WHERE source = ? GROUP BY standing", source)
         return {as_text(row[0], "version.standing"): as_integer(row[1], "count") for row in rows}
-
-    def waiting(self) -> list[VersionRow]:
-        """The versions in quarantine, whoever published them."""
-        rows = self._rows(f"SELECT {VERSION} FROM version WHERE standing = 'quarantined'")
-        return [version_row(row) for row in rows]
-
-    def active_rows(self, doc_id: str) -> list[int]:
-        """The version rows of a document that are called active: one, or none."""
-        rows = self._rows("SELECT id FROM version WHERE doc_id = ? AND standing = 'active'", doc_id)
-        return [as_integer(row[0], "version.id") for row in rows]
 
     def newest_version(self, doc_id: str) -> int:
         """The highest version number that the ledger has of a document; 0 when it has none."""
@@ -490,7 +476,9 @@ class Session:
                 # By hand: `yield from` a cursor would close it itself, in whatever state its connection is.
                 yield from iter(cursor.fetchone, None)
             finally:
-                with suppress(sqlite3.ProgrammingError):  # nobody went on, and the connection was closed meanwhile
+                with suppress(
+                    sqlite3.ProgrammingError
+                ):  # nobody went on, and the connection was closed meanwhile
                     cursor.close()
 
     def _integers(self, sql: str, *values: Value) -> Ids:

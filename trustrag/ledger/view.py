@@ -130,7 +130,7 @@ class View:
     def record(self, source: str) -> SourceRows:
         """What became of all that a source published, now; nothing for a name that never did."""
         counts = self._session.standings_of(source)
-        struck = self._session.versions_of_source(source, ("quarantined", "withdrawn"))
+        struck = self._session.versions_in(("quarantined", "withdrawn"), source)
         held = {row.doc_id for row in struck if row.standing == "quarantined" and self._waits(row)}
         return SourceRows(
             documents=self._session.standing_spans((source,))[:, 1:],

@@ -222,9 +222,7 @@ class Writing:
             raise LedgerError(f"{entry.doc_id}: log entry {entry.ingest_index} is not its ingest statement")
         return Digest.of(envelope.payload)
 
-    def _versions_under(
-        self, ruling: Ruling, standing: StandingChange, sources: Sources
-    ) -> list[VersionRow]:
+    def _versions_under(self, ruling: Ruling, standing: StandingChange, sources: Sources) -> list[VersionRow]:
         """As `_versions_of`, and for a source by the keys that signed what stands or stood."""
         if ruling.source is None:
             return self._versions_of(ruling)
@@ -240,7 +238,7 @@ class Writing:
                 rows = {version.row for version in found}
                 found += [
                     version
-                    for version in self._session.waiting()
+                    for version in self._session.versions_in(("quarantined",))
                     if version.row not in rows and self._waits_from(version, ruling.source, sources)
                 ]
         return _required(found, ruling)
@@ -294,7 +292,8 @@ class Writing:
 
     def _replace(self, doc_id: str, standing: StandingChange, entry: bytes) -> None:
         """Lets `entry` stand; the version that did is superseded from this snapshot on."""
-        rows, stood = self._session.active_rows(doc_id), standing.stood(doc_id)
+        rows = [row.row for row in self._session.versions(doc_id) if row.standing == "active"]
+        stood = standing.stood(doc_id)
         if rows != ([] if stood is None else [stood.row]):
             raise _changed(doc_id)
         self._session.end_standing(rows, self._version)
