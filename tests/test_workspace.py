@@ -254,6 +254,15 @@ def test_a_ruling_on_a_source_needs_one_that_exists(ws: Workspace) -> None:
     assert found(ws) == set()
 
 
+def test_a_suspended_source_can_still_be_ruled_on(ws: Workspace) -> None:
+    ws.authority.set_active("acme", False)
+    ws.rule("withdraw", reason="broken into", source="acme")
+    ws.authority.set_active("acme", True)
+    assert found(ws) == set()
+    ws.rule("restore", reason="it was not", source="acme")
+    assert found(ws) == {"logs.md", "lunch.md"}
+
+
 # ---- sources and policies
 
 
