@@ -119,7 +119,8 @@ def test_the_history_tells_what_was_noticed(ws: Workspace, capsys: pytest.Captur
 def test_a_flood_near_the_lie_does_not_drown_the_witness(two: Workspace) -> None:
     two.add_source("loud")
     flood = [
-        page(f"Refunds are paid within {n} weeks of the return of an order.", f"{n}.md") for n in range(100, 130)
+        page(f"Refunds are paid within {n} weeks of the return of an order.", f"{n}.md")
+        for n in range(100, 130)
     ]
     two.ingest_documents(flood, source="loud")
     (held,) = publish(two, CHANGED).quarantined

@@ -235,5 +235,7 @@ def test_a_later_copy_supports_no_third_source() -> None:
         Candidate(own, "lab", 0.75, position=5),
     ]
     ranking = rerank(question, given, limit=3)
-    supporters = {r.candidate.source: r.explanation.supporters for r in (*ranking.passages, *ranking.left_out)}
+    supporters = {
+        r.candidate.source: r.explanation.supporters for r in (*ranking.passages, *ranking.left_out)
+    }
     assert supporters["lab"] == ("acme",)

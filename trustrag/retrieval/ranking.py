@@ -304,7 +304,9 @@ def _supporters(
     return {here: _independent(places, candidates, alike) for here, places in stated.items()}
 
 
-def _independent(places: Collection[int], candidates: Sequence[Candidate], alike: Likeness) -> tuple[str, ...]:
+def _independent(
+    places: Collection[int], candidates: Sequence[Candidate], alike: Likeness
+) -> tuple[str, ...]:
     """One name an owner; of texts that copy each other the first published speaks, and the others only repeat it."""
     kept: list[int] = []
     for i in sorted(places, key=lambda i: (_since(candidates[i]), i)):
