@@ -6,12 +6,11 @@
     snapshot    T snapshot/v1         the root of everything that stands               (a seal key)
     withdrawal  T withdrawal/v1       why something stopped standing, for readers      (a seal key)
 
-Each class writes one form only. A payload is accepted when the value read from it encodes back to the very
-same bytes, so unknown fields, other spellings, and parts that repeat each other but disagree are all refused
-by one comparison. Fields without a value are written as null: every statement of a kind has the same shape.
+Each class writes one form only. A payload is accepted when the value read from it encodes back to the very same bytes: so
+unknown fields, other spellings, and repeated parts that disagree are refused by one comparison. No value is written as null.
 
-Sources: in-toto Statement v1 and Simple Verification Result v0.2 (github.com/in-toto/attestation),
-SLSA Provenance v1 (slsa.dev/spec/v1.0/provenance). docs/formats.md documents the predicates under T.
+Sources: in-toto Statement v1 and Simple Verification Result v0.2 (github.com/in-toto/attestation), SLSA Provenance v1
+(slsa.dev/spec/v1.0/provenance). docs/formats.md documents the predicates under T.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,15 +18,9 @@ from dataclasses import asdict, dataclass
 from typing import Final, Protocol, TypeAlias
 
 from trustrag.errors import MalformedError
+from trustrag.provenance import names
 from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse_canonical, rfc3339
-from trustrag.provenance.names import (
-    MAX_DOC_ID_BYTES,
-    check_integer,
-    check_segment,
-    check_text,
-    check_uri,
-    read_texts,
-)
+from trustrag.provenance.names import MAX_DOC_ID_BYTES, check_integer, check_segment, check_text, read_texts
 
 T: Final = "urn:trustrag:"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -216,7 +209,7 @@ class IngestStatement(_Signable):
 
     def __post_init__(self) -> None:
         _check_batch(self.documents)
-        check_uri(self.tool, "builder.id")
+        names.check_uri(self.tool, "builder.id")
 
     def to_json(self) -> dict[str, Encodable]:
         embedder = self.embedder
@@ -265,7 +258,7 @@ class ReviewStatement(_Signable):
     policies: tuple[Digest, ...] = ()
 
     def __post_init__(self) -> None:
-        check_uri(self.verifier, "verifier.id")
+        names.check_uri(self.verifier, "verifier.id")
         if not self.properties:
             raise MalformedError("a review that found nothing good approves nothing: properties is empty")
         for name in self.properties:
@@ -328,7 +321,7 @@ class SnapshotStatement(_Signable):
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalStatement(_Signable):
-    """Why a document, or all of a source, stopped standing. It tells readers; deleting it changes nothing."""
+    """Why a document, or all of a source, stopped standing. Deleting it makes nothing stand again."""
 
     context: Context
     doc_id: str | None
