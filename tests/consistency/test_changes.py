@@ -78,3 +78,11 @@ def test_any_two_texts_are_compared(old: str, new: str) -> None:
     for change in (*changes.values, *changes.words):
         assert change.old
         assert change.new
+
+
+def test_a_value_longer_than_a_phrase_is_a_new_claim() -> None:
+    old = "Payments to the office in Harbour Street are made out to the Municipal Library of Old Bexmoor and Sons."
+    new = "Payments to the office in Harbour Street are made out to Quick Transfer Holding Number Nine of Far Island Bay."
+    found = changed_values(old, new)
+    assert found.added == (new,)
+    assert found.removed == (old,)

@@ -50,7 +50,8 @@ def changed_values(old_text: str, new_text: str) -> Changes:
     old, new = _without_kept(old, new)
     pairs = _aligned(old, new)
     found = [change for i, j in pairs for change in _replaced(old[i], new[j])]
-    kept_old, kept_new = {i for i, _ in pairs}, {j for _, j in pairs}
+    edits = [(i, j) for i, j in pairs if not _is_rewritten(old[i], new[j])]
+    kept_old, kept_new = {i for i, _ in edits}, {j for _, j in edits}
     added = tuple(sentence for j, sentence in enumerate(new) if j not in kept_new)
     removed = tuple(sentence for i, sentence in enumerate(old) if i not in kept_old)
     often = Counter((change.old.lower(), change.new.lower()) for change in found)
@@ -99,19 +100,46 @@ def _aligned(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
     return pairs
 
 
-def _replaced(old: str, new: str) -> Iterator[ValueChange]:
-    before, after = read(old), read(new)
-    a, b = _forms(before), _forms(after)
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A run of words and what stands in its place: spans in both sentences, and the words that are really other ones."""
+
+    old: range
+    new: range
+    gone: list[str]
+    come: list[str]
+
+    @property
+    def is_long(self) -> bool:
+        return max(len(self.old), len(self.new)) > PHRASE
+
+
+def _blocks(a: list[str], b: list[str]) -> Iterator[_Block]:
+    """Where words of `a` were replaced by others in `b`."""
     # Counted, not looked up: a word that only moved within the sentence went nowhere.
     went, came = Counter(a) - Counter(b), Counter(b) - Counter(a)
     for start, end, first, last in _joined([op for op in Levenshtein.opcodes(a, b) if op.tag != "equal"]):
         gone = [word for word in a[start:end] if word in went]
         come = [word for word in b[first:last] if word in came]
-        if not gone or not come or max(end - start, last - first) > PHRASE or _misspelt(gone, come):
+        if gone and come:
+            yield _Block(range(start, end), range(first, last), gone, come)
+
+
+def _is_rewritten(old: str, new: str) -> bool:
+    """Whether a longer run than any value was replaced: then the sentence is a new claim, however alike the rest is."""
+    return any(block.is_long for block in _blocks(_forms(read(old)), _forms(read(new))))
+
+
+def _replaced(old: str, new: str) -> Iterator[ValueChange]:
+    before, after = read(old), read(new)
+    for block in _blocks(_forms(before), _forms(after)):
+        if block.is_long or _misspelt(block.gone, block.come):
             continue
-        kind = _kind(before, range(start, end), gone, after, range(first, last), come)
+        kind = _kind(before, block.old, block.gone, after, block.new, block.come)
         if kind:
-            yield ValueChange(kind, " ".join(before.words[start:end]), " ".join(after.words[first:last]), new)
+            was = " ".join(before.words[block.old.start : block.old.stop])
+            now = " ".join(after.words[block.new.start : block.new.stop])
+            yield ValueChange(kind, was, now, new)
 
 
 def _joined(blocks: Sequence[Opcode]) -> Iterator[tuple[int, int, int, int]]:
