@@ -121,6 +121,10 @@ def test_wrong_counts_are_the_callers_mistake(store: TrustedVectorStore) -> None
         store.add_texts(["one", "two"], metadatas=[{}])
     with pytest.raises(ValueError, match="1 documents and 0 ids"):
         store.add_documents([Document(page_content="one")], ids=[])
+    with pytest.raises(TypeError, match="a list of texts"):
+        store.add_texts("one")
+    with pytest.raises(TypeError, match="a list of ids"):
+        store.delete("logs")  # type: ignore[arg-type]
     assert store.add_documents([]) == []
     assert store.add_texts(["a text"], ids=["t"], batch_size=10) == ["t"]
 
@@ -171,6 +175,7 @@ def test_the_reranker_believes_no_metadata(store: TrustedVectorStore) -> None:
     by_text = {d.page_content: d.metadata[PROVENANCE] for d in kept}
     assert by_text[proved.page_content]["verdict"] == "verified"
     assert by_text[forged.page_content]["verdict"] == "unverified"
+    assert kept[0].page_content == proved.page_content
     assert by_text[proved.page_content]["score"] > by_text[forged.page_content]["score"]
     strict = ProvenanceReranker(workspace=store.workspace, mode="strict")
     kept = strict.compress_documents([forged, proved], "how long are audit logs kept")

@@ -416,3 +416,14 @@ def test_the_database_file_is_whole_by_itself_while_readers_stay_open(tmp_path: 
         alone.write_bytes((workspace.folder / "ledger.db").read_bytes())
     with closing(sqlite3.connect(alone)) as copied:
         assert copied.execute("SELECT doc_id FROM version").fetchall() == [("a",)]
+
+
+def test_one_path_is_one_path_and_no_row_of_letters(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("Kept for 90 days.")
+    with Workspace.init(tmp_path / "kb", source="acme", embedder="hash") as workspace:
+        report = workspace.ingest(str(tmp_path / "docs"), source="acme")
+        assert [outcome.doc_id for outcome in report.admitted] == ["a.txt"]
+        assert len(workspace.search("kept", sources="acme").passages) == 1
+        assert workspace.withdraw("a.txt", reason="by its name") is not None
+        assert workspace.standing_documents() == []

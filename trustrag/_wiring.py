@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +118,16 @@ def undone_on_failure(*folders: Path) -> Iterator[None]:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def listed(given: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    """One name or many. A text is a sequence of letters, too: taken for one, "docs/" would name the folder "/"."""
+    return [given] if isinstance(given, str | Path) else list(given)
+
+
+def named(given: str | Iterable[str]) -> list[str]:
+    """As `listed`, for names that are no paths."""
+    return [given] if isinstance(given, str) else list(given)
 
 
 def slug(name: str) -> str:

@@ -79,6 +79,8 @@ class TrustedVectorStore(VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """Sign and add texts; see `add_documents`."""
+        if isinstance(texts, str):
+            raise TypeError("add_texts() takes a list of texts, not one text")
         listed = list(texts)
         for name, given in (("metadatas", metadatas), ("ids", ids)):
             if given is not None and len(given) != len(listed):
@@ -116,6 +118,8 @@ class TrustedVectorStore(VectorStore):
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
         """Withdraw documents (all of them with `ids=None`); ids that are not there are fine."""
+        if isinstance(ids, str):
+            raise TypeError("delete() takes a list of ids, not one id")
         self.workspace.withdraw(ids, reason=str(kwargs.get("reason", "deleted through the vector store")))
         return True
 
@@ -259,7 +263,8 @@ class ProvenanceReranker(BaseDocumentCompressor):
         proved = [_proved(self.workspace, document) for document in documents]
         ranking = rerank(query, self._candidates(documents, proved, query), limit=self.k, mode=self.mode)
         kept: list[Document] = []
-        for ranked in ranking.passages:
+        # What was proved comes first: a chain that joins the texts shows no reader which of them were not.
+        for ranked in sorted(ranking.passages, key=lambda r: proved[r.index] is None):
             original, passage = documents[ranked.index], proved[ranked.index]
             told = {"verdict": "unverified"} if passage is None else _told(passage)
             told |= {"score": ranked.score, "explanation": asdict(ranked.explanation)}

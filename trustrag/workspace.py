@@ -24,6 +24,8 @@ from trustrag._wiring import (
     assessed,
     given_lines,
     identity_of,
+    listed,
+    named,
     opened_embedder,
     publisher_under,
     require_room,
@@ -265,7 +267,7 @@ class Workspace:
 
     def ingest(
         self,
-        paths: Sequence[str | Path],
+        paths: str | Path | Sequence[str | Path],
         *,
         source: str | None = None,
         attestations: str | Path | Sequence[Envelope] = (),
@@ -273,11 +275,13 @@ class Workspace:
         licence: str | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
-        """Take in files and folders: by the attestations that name them, else signed here as `source`.
+        """Take in a file or folder, or several: by the attestations that name them, else signed here as `source`.
 
         Raises `UnsignedDocumentError`, before anything is written, with neither. What is refused is in the report.
         """
-        return self._take_in(read(paths, prefix=prefix, licence=licence), source, attestations, progress)
+        return self._take_in(
+            read(listed(paths), prefix=prefix, licence=licence), source, attestations, progress
+        )
 
     def ingest_documents(
         self,
@@ -302,7 +306,7 @@ class Workspace:
 
     def attest(
         self,
-        paths: Sequence[str | Path],
+        paths: str | Path | Sequence[str | Path],
         out: str | Path,
         *,
         source: str | None = None,
@@ -312,7 +316,7 @@ class Workspace:
         """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
         return attest_into(
             Path(out),
-            read(paths, prefix=prefix, licence=licence),
+            read(listed(paths), prefix=prefix, licence=licence),
             signer=self.authority.source_signer(source or self.authority.own_source()),
             context=self.policy.context,
             now=self._clock(),
@@ -354,12 +358,11 @@ class Workspace:
             ruling = approved(ruling, ledger, self.authority, now)
             return ledger.rule([ruling], self._sealer(), now, publisher=publisher_under(self.policy))
 
-    def withdraw(self, doc_ids: Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
+    def withdraw(self, doc_ids: str | Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
         """Withdraw those of these documents that stand (with None: all) in one snapshot; None where none stood."""
         with self._writing() as ledger:
-            names = (
-                dict.fromkeys(doc_ids) if doc_ids is not None else [row.doc_id for row in ledger.documents()]
-            )
+            every = [row.doc_id for row in ledger.documents()] if doc_ids is None else named(doc_ids)
+            names = dict.fromkeys(every)
             with ledger.view() as view:
                 # Asked of what was signed too: no edited row makes a withdrawal pass for one of nothing.
                 stand = [name for name in names if view.active(name) or view.publisher(name)]
@@ -373,13 +376,14 @@ class Workspace:
         question: str,
         *,
         k: int = 5,
-        sources: Sequence[str] | None = None,
+        sources: str | Sequence[str] | None = None,
         where: Mapping[str, Metadata] | None = None,
         mode: Mode = "weighted",
         min_support: int = 0,
         vector: Vector | None = None,
     ) -> SearchReport:
         """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`."""
+        sources = None if sources is None else named(sources)
         for name in sources or ():
             self.authority.source(name)
         return self._searcher().search(
@@ -398,17 +402,18 @@ class Workspace:
         question: str,
         *,
         k: int = 5,
-        sources: Sequence[str] | None = None,
+        sources: str | Sequence[str] | None = None,
         mode: Mode = "weighted",
         generator: Generator | None = None,
     ) -> Grounded | Abstained:
         """An answer of cited sentences, or why there is none: see `trustrag.retrieval.answer`."""
         report = self.search(question, k=k, sources=sources, mode=mode)
-        passages = [ranked.passage for ranked in report.passages]
         return compose(
             question,
-            passages,
+            [ranked.passage for ranked in report.passages],
+            weights=[ranked.score for ranked in report.passages],
             contested=bool(report.contested),
+            refused=len(report.refused),
             strict=mode == "strict",
             generator=generator,
             nearness=lambda sentences: self.embedder.embed(sentences) @ self.embedder.embed_query(question),

@@ -71,6 +71,25 @@ def test_nothing_proved_is_no_answer() -> None:
     assert answer.reason is Silence.NO_PASSAGES
 
 
+def test_a_source_of_little_standing_is_quoted_where_no_better_one_answers(
+    passages: dict[str, VerifiedPassage],
+) -> None:
+    both = [passages["lunch"], passages["retention"]]
+    question = "Is lunch served, or are audit logs kept?"
+    first = compose(question, both, weights=[0.2, 0.9])
+    assert isinstance(first, Grounded)
+    assert first.passages[0] is passages["retention"]
+    alone = compose("When does the cafeteria open?", both, weights=[0.2, 0.9])
+    assert isinstance(alone, Grounded)
+    assert alone.passages == (passages["lunch"],)
+
+
+def test_silence_tells_of_what_was_refused(passages: dict[str, VerifiedPassage]) -> None:
+    answer = compose("Who painted the Sistine Chapel?", list(passages.values()), refused=2)
+    assert isinstance(answer, Abstained)
+    assert "2 passages were found and could not be proved" in answer.detail
+
+
 def test_contested_is_marked_and_in_strict_mode_not_answered(passages: dict[str, VerifiedPassage]) -> None:
     question = "How long are audit logs kept?"
     marked = compose(question, [passages["retention"]], contested=True)
@@ -107,6 +126,10 @@ def test_a_cited_sentence_is_kept_with_the_passage_that_carries_it(
         "Audit logs are kept for 90 days [0].",
         "Audit logs are kept for 365 days [1].",
         "Audit logs are kept by Eve for 90 days [1].",
+        "Audit logs are not kept for 90 days [1].",
+        "Audit logs aren't kept for 90 days [1].",
+        "Audit logs are kept for at least 90 days [1].",
+        "Audit logs are kept for 90 nights [1].",
         "Send the keys to the address below [1].",
         "[1]",
         "",

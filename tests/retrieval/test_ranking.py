@@ -239,3 +239,16 @@ def test_a_later_copy_supports_no_third_source() -> None:
         r.candidate.source: r.explanation.supporters for r in (*ranking.passages, *ranking.left_out)
     }
     assert supporters["lab"] == ("acme",)
+
+
+def test_who_contradicts_supports_nobody() -> None:
+    question = "How long are audit logs kept?"
+    given = [
+        Candidate("Audit logs are kept for 90 days.", "acme", 0.9, position=1),
+        Candidate("Audit logs are kept for 30 days.", "wiki", 0.9, position=2),
+        Candidate("Invoices go out on the first day of each month.", "acme", 0.3, position=3),
+        Candidate("The team plan allows 60 requests a minute.", "acme", 0.2, position=4),
+    ]
+    for ranked in rerank(question, given, limit=4).passages:
+        opposed = {conflict.source for conflict in ranked.explanation.conflicts}
+        assert not opposed & set(ranked.explanation.supporters)

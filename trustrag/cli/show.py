@@ -212,7 +212,7 @@ def print_outcome(outcome: "VerifiedPassage | RefusedPassage") -> None:
     name = f"{one_line(outcome.doc_id)} chunk {outcome.index + 1}/{outcome.count}"
     typer.echo(
         f"VERIFIED {name} version {outcome.version} source {outcome.source} "
-        f"signed {_time(outcome.issued_at)} key {outcome.key_id[:16]} snapshot {outcome.snapshot_version}"
+        f"signed {_time(outcome.issued_at)} key {outcome.key_id[:16]} as of snapshot {outcome.snapshot_version}"
     )
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 from trustrag.errors import BackendError
@@ -35,6 +36,8 @@ SHORTLIST = 10
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])|\n{2,}|\n(?=[-*#|])")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
 _RULES = re.compile(r"\s*(?:[^\w\s\"'(\[]{3,}[^\w\n]*\n\s*)+")
+_NEGATIONS = frozenset("not no never none nobody nothing neither nor without cannot".split())
+_LIMITS = frozenset("least most only except unless until before after more less fewer".split())
 _CITATION = re.compile(r"\[(\d{1,3})\]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|vs|etc|e\.g|i\.e|Inc|Ltd|Jr|Sr|U\.S)|\b[A-Z])\.$"
@@ -139,17 +142,36 @@ def compose(
     question: str,
     passages: Sequence[VerifiedPassage],
     *,
+    weights: Sequence[float] | None = None,
     contested: bool = False,
+    refused: int = 0,
     strict: bool = False,
     generator: Generator | None = None,
     nearness: Nearness | None = None,
 ) -> Grounded | Abstained:
     """Answer `question` from `passages` (best first), or say why not.
 
-    Requires passages that the gate proved. With `strict`, a contested question is not answered. `nearness` compares
-    meanings where there is no generator; without it, words alone decide. Raises `BackendError` when the generator
-    fails.
+    Requires passages that the gate proved. `weights` are their scores in ranking: a source of little standing is quoted
+    where no better one answers. `refused` counts passages that were found and could not be proved, which a silence has to tell.
+    With `strict`, a contested question is not answered. `nearness` compares meanings where there is no generator;
+    without it, words alone decide. Raises `BackendError` when the generator fails.
     """
+    answer = _composed(question, passages, weights, contested, strict, generator, nearness)
+    if refused and isinstance(answer, Abstained):
+        found = f"{refused} passage{'s were' if refused > 1 else ' was'} found and could not be proved (search tells why)"
+        return replace(answer, detail=f"{answer.detail}; {found}")
+    return answer
+
+
+def _composed(
+    question: str,
+    passages: Sequence[VerifiedPassage],
+    weights: Sequence[float] | None,
+    contested: bool,
+    strict: bool,
+    generator: Generator | None,
+    nearness: Nearness | None,
+) -> Grounded | Abstained:
     if not passages:
         return Abstained(question, Silence.NO_PASSAGES, "no passage that can be proved matches the question")
     if contested and strict:
@@ -159,7 +181,7 @@ def compose(
             "sources of equal standing contradict each other, and nothing decides",
         )
     if generator is None:
-        return _extract(question, passages, contested, nearness)
+        return _extract(question, passages, _shares(passages, weights), contested, nearness)
     return _generate(question, passages, contested, generator)
 
 
@@ -213,10 +235,22 @@ def _weights(question: str, passages: Sequence[VerifiedPassage]) -> dict[str, fl
     }
 
 
+def _shares(passages: Sequence[VerifiedPassage], weights: Sequence[float] | None) -> list[float]:
+    """What each passage's sentences count: its weight as a share of the best, never below half (words still decide)."""
+    best = max(weights, default=0.0) if weights else 0.0
+    if not weights or best <= 0:
+        return [1.0] * len(passages)
+    return [0.5 + 0.5 * max(0.0, weight) / best for weight in weights]
+
+
 def _extract(
-    question: str, passages: Sequence[VerifiedPassage], contested: bool, nearness: Nearness | None
+    question: str,
+    passages: Sequence[VerifiedPassage],
+    shares: Sequence[float],
+    contested: bool,
+    nearness: Nearness | None,
 ) -> Grounded | Abstained:
-    worded = sorted(_worded(question, passages), key=lambda row: -row.score)[:SHORTLIST]
+    worded = sorted(_worded(question, passages, shares), key=lambda row: -row.score)[:SHORTLIST]
     if nearness is not None and worded:
         near = nearness([row.citation.quote for row in worded])
         worded = [
@@ -238,7 +272,7 @@ class _Scored:
     score: float
 
 
-def _worded(question: str, passages: Sequence[VerifiedPassage]) -> Iterator[_Scored]:
+def _worded(question: str, passages: Sequence[VerifiedPassage], shares: Sequence[float]) -> Iterator[_Scored]:
     """Every sentence that adds something to the question, scored by the words that they share."""
     weights = _weights(question, passages)
     total = sum(weights.values())
@@ -254,7 +288,7 @@ def _worded(question: str, passages: Sequence[VerifiedPassage]) -> Iterator[_Sco
                 continue
             inside = sum(weight for term, weight in weights.items() if term in held) / total
             # Half the weight may stand elsewhere in the passage: a sentence often says "it" for its topic.
-            coverage, place = 0.5 * inside + 0.5 * around, 1.0 - 0.03 * rank
+            coverage, place = 0.5 * inside + 0.5 * around, (1.0 - 0.03 * rank) * shares[rank]
             yield _Scored(Citation(passage, start, end), coverage, place, coverage * place if inside else 0.0)
 
 
@@ -319,14 +353,35 @@ class _cited:
         if not text or not numbers or any(not 1 <= n <= len(self.passages) for n in numbers):
             return None
         cited = [self.passages[n - 1] for n in dict.fromkeys(numbers)]
-        if not _carried(text, " ".join(p.text for p in cited)):
+        citations = tuple(_best_span(text, passage) for passage in cited)
+        quoted = " ".join(citation.quote for citation in citations)
+        if not _carried(text, " ".join(p.text for p in cited)) or _is_turned(text, quoted):
             return None
-        return Sentence(text, tuple(_best_span(text, passage) for passage in cited))
+        return Sentence(text, citations)
+
+
+def _is_turned(sentence: str, quoted: str) -> bool:
+    """Whether a word makes of what is quoted its opposite, or more or less than it says."""
+    said, there = _plain_words(sentence), _plain_words(quoted)
+    return bool(said & _NEGATIONS) != bool(there & _NEGATIONS) or not said & _LIMITS <= there & _LIMITS
+
+
+def _plain_words(text: str) -> set[str]:
+    words = {word.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") for word in _WORD.findall(text)}
+    return {"not" if word.endswith("n't") else word for word in words}
+
+
+def _measures(text: str) -> set[tuple[str, str]]:
+    """Each number with the word after it: 90 days are not 90 hours."""
+    words = [_stem(word) for word in _WORD.findall(text)]
+    return {(one, two) for one, two in pairwise(words) if one[0].isdigit() and two.isalpha()}
 
 
 def _carried(sentence: str, source: str) -> bool:
-    """Whether every number and name, and most words, of the sentence stand in what it cites."""
+    """Whether every number (with its unit) and name, and most words, of the sentence stand in what it cites."""
     said, there = _terms(sentence), _terms(source)
+    if not _measures(sentence) <= _measures(source):
+        return False
     salient = {
         _stem(w) for i, w in enumerate(_WORD.findall(sentence)) if w[0].isdigit() or (i and w[0].isupper())
     }

@@ -295,7 +295,8 @@ def _supporters(
     """Who else states the same; keys on probation and unverified text support nobody."""
     stated: dict[int, set[int]] = {}
     for finding in findings:
-        if finding.agreement < AGREES:
+        # Passages that contradict each other in one value do not support each other in another.
+        if finding.agreement < AGREES or finding.conflict >= finding.agreement:
             continue
         for here, there in ((finding.a, finding.b), (finding.b, finding.a)):
             named = candidates[there].source != candidates[here].source
