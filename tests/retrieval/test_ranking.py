@@ -252,3 +252,16 @@ def test_who_contradicts_supports_nobody() -> None:
     for ranked in rerank(question, given, limit=4).passages:
         opposed = {conflict.source for conflict in ranked.explanation.conflicts}
         assert not opposed & set(ranked.explanation.supporters)
+
+
+def test_two_sources_alone_can_contest_a_question() -> None:
+    given = [
+        Candidate("Audit logs are kept for 90 days.", "acme", 0.9, position=1),
+        Candidate("Audit logs are kept for 30 days.", "wiki", 0.92, position=2),
+    ]
+    (contest,) = rerank("How long are audit logs kept?", given).contested
+    assert {contest.value, contest.other} == {"90", "30"}
+    agreeing = [given[0], Candidate("We keep audit logs 90 days, says the wiki.", "wiki", 0.8, position=2)]
+    assert rerank("How long are audit logs kept?", agreeing).contested == ()
+    apart = [given[0], Candidate("Lunch for 12 people is served at noon.", "wiki", 0.2, position=2)]
+    assert rerank("How long are audit logs kept?", apart).contested == ()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from trustrag.consistency.likeness import Likeness
 from trustrag.consistency.reading import Reading, read
-from trustrag.consistency.values import Wanted, answers, slot
+from trustrag.consistency.values import RARE, Wanted, answers, slot
 
 STATED = 0.7
 """Weight relative to a passage's leading value from which another value counts as stated as well: a name's parts."""
@@ -39,7 +39,7 @@ class Certificate:
 
 def stated(question: str, alike: Likeness, places: Sequence[int]) -> dict[str, frozenset[str]]:
     """What each owner states in answer, from its own passages at these places alone; copies speak for the first."""
-    wanted = Wanted(slot(question), {root: 1.0 for root in read(question).roots if root}, {}, 1.5)
+    wanted = Wanted(slot(question), {root: 1.0 for root in read(question).roots if root}, {}, RARE, RARE)
     found: dict[str, set[str]] = {}
     heard: list[int] = []
     for place in places:

@@ -61,10 +61,17 @@ def independent_pairs(alike: Likeness, relevance: NDArray[np.float64]) -> list[t
     return [(i, j) for place, i in enumerate(order) for j in order[place + 1 :] if free[i, j]]
 
 
+BACKGROUND_PAIRS = 3
+"""Pairs of different owners from which their middle likeness says something about the list."""
+
+
 def company(alike: Likeness, relevance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """float64[n, n] in 0..1: how far two passages speak of the question and of one thing, above the list's background."""
+    """float64[n, n] in 0..1: how far two passages speak of the question and of one thing, above the list's background.
+
+    A pair or two are no background: then it is none.
+    """
     free = ~alike.same_owner & ~alike.copies
-    background = float(np.median(alike.meaning[free])) if free.any() else 0.0
+    background = float(np.median(alike.meaning[free])) if free.sum() >= 2 * BACKGROUND_PAIRS else 0.0
     return np.asarray(
         np.maximum(0.0, alike.meaning - background) * np.outer(relevance, relevance), dtype=np.float64
     )

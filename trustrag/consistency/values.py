@@ -33,6 +33,10 @@ REACH = 8.0
 """Words of distance from the nearest question word at which a value's weight is halved."""
 
 
+RARE = 1.5
+"""Rarity (log of the list's length over the passages that hold a word) from which a word is not common there."""
+
+
 def slot(question: str) -> str:
     """The kind of value that answers the question: number, date, name, or term where anything may."""
     first = _WH.search(question)
@@ -46,12 +50,16 @@ def slot(question: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A question against a list of passages: the kind it asks for, its terms' weights, and how rare words are."""
+    """A question against a list of passages: the kind it asks for, its terms' weights, and how rare words are.
+
+    `rare` is the rarity from which a word is rare; in a short list, that of a word which only one passage holds.
+    """
 
     kind: str
     terms: Mapping[str, float]
     rarity: Mapping[str, float]
     unseen: float
+    rare: float
 
 
 def want(question: str, readings: Sequence[Reading]) -> Wanted:
@@ -60,7 +68,8 @@ def want(question: str, readings: Sequence[Reading]) -> Wanted:
     held = Counter(term for reading in readings for term in reading.terms)
     rarity = {term: math.log((n + 1) / (count + 0.5)) for term, count in held.items()}
     terms = {root: max(0.1, rarity.get(root, 0.5)) for root in read(question).roots if root}
-    return Wanted(slot(question), terms, rarity, math.log(2 * (n + 1)))
+    rare = max(0.1, min(RARE, math.log((n + 1) / 1.5)))
+    return Wanted(slot(question), terms, rarity, math.log(2 * (n + 1)), rare)
 
 
 def answers(wanted: Wanted, reading: Reading) -> dict[str, float]:
@@ -82,7 +91,7 @@ def answers(wanted: Wanted, reading: Reading) -> dict[str, float]:
         beside = max(cover.get(sentence - 1, 0.0), cover.get(sentence + 1, 0.0))
         share = max(cover.get(sentence, 0.0), NEIGHBOUR * beside)
         near = 1 / (1 + min(abs(value.place - place) for place in hits) / REACH)
-        rare = min(1.0, wanted.rarity.get(value.form, wanted.unseen) / 1.5)
+        rare = min(1.0, wanted.rarity.get(value.form, wanted.unseen) / wanted.rare)
         found[value.form] = max(found.get(value.form, 0.0), fit * share * near * rare)
     return {form: weight for form, weight in found.items() if weight > 0}
 
