@@ -74,6 +74,18 @@ def test_html_gives_its_main_content(tmp_path: Path) -> None:
     assert found.title == "Cold storage"
 
 
+def test_html_without_a_frame_loses_nothing(tmp_path: Path) -> None:
+    page = (
+        "<html><head><title>Billing</title></head><body><h1>Billing</h1><p>Invoices are sent on the first day.</p>"
+        "<ul><li>Refunds are paid within 14 days.</li></ul><p>Call us any time you like.</p></body></html>"
+    )
+    (tmp_path / "billing.html").write_text(page)
+    (found,) = read([tmp_path / "billing.html"])
+    assert isinstance(found, Document)
+    assert "Refunds are paid within 14 days." in found.text
+    assert "Call us any time you like." in found.text
+
+
 def test_html_without_a_main_part_gives_all_its_text(tmp_path: Path) -> None:
     found = document(tmp_path / "a.htm", b"<div>short<script>var x</script><style>p {}</style></div>")
     assert "short" in found.text
