@@ -272,7 +272,9 @@ def _writing(folder: Path) -> Iterator[None]:
 
 def _require_one(folder: Path) -> None:
     if not (folder / "metadata" / "timestamp.json").exists():
-        raise ConfigError(f"no trust root in {folder}: `trustrag init` makes one")
+        raise ConfigError(
+            f"no trust root in {folder}: name the right folder, or restore it (a new store gets one from `trustrag init`)"
+        )
 
 
 def _load(folder: Path, pinned: bytes | None) -> "Repository":

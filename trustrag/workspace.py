@@ -362,10 +362,9 @@ class Workspace:
         """Withdraw those of these documents that stand (with None: all) in one snapshot; None where none stood."""
         with self._writing() as ledger:
             every = [row.doc_id for row in ledger.documents()] if doc_ids is None else named(doc_ids)
-            names = dict.fromkeys(every)
             with ledger.view() as view:
                 # Asked of what was signed too: no edited row makes a withdrawal pass for one of nothing.
-                stand = [name for name in names if view.active(name) or view.publisher(name)]
+                stand = [name for name in dict.fromkeys(every) if view.active(name) or view.publisher(name)]
             rulings = [Ruling("withdraw", reason, doc_id=name) for name in stand]
             return ledger.rule(rulings, self._sealer(), self._clock()) if rulings else None
 
@@ -432,11 +431,8 @@ class Workspace:
 
     def standing_documents(self, source: str | None = None) -> list[VersionRow]:
         """The documents that stand (of one source), as the ledger remembers them (unsigned), by id."""
-        return [
-            row
-            for row in self._reader().documents()
-            if row.standing == "active" and source in (None, row.source_name)
-        ]
+        rows = self._reader().documents()
+        return [row for row in rows if row.standing == "active" and source in (None, row.source_name)]
 
     def audit(self, progress: Progress | None = None) -> AuditReport:
         """Verify everything again: log, trees, texts, vectors, signatures, index rows."""

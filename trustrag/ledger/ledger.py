@@ -21,7 +21,7 @@ from types import TracebackType
 
 import numpy as np
 
-from trustrag.errors import BackendError, ConfigError, ConflictError, TrustragError
+from trustrag.errors import BackendError, ConfigError, ConflictError, LedgerError, TrustragError
 from trustrag.ledger.admission import Desk
 from trustrag.ledger.connection import connect, translated
 from trustrag.ledger.history import Publisher, Withdrawals
@@ -109,7 +109,11 @@ class Ledger:
         LedgerError when its tables were changed by hand, BackendError when its files cannot be read.
         """
         if not (folder / DATABASE).is_file():
-            raise ConfigError(f"there is no ledger in {folder}")
+            raise ConfigError(
+                f"there is no ledger in {folder}: restore {DATABASE} and {VECTORS} from a backup"
+            )
+        if not (folder / DATABASE).stat().st_size:
+            raise LedgerError(f"{folder / DATABASE} is empty: restore it and {VECTORS} from a backup")
         if not write:
             return cls(folder, None)
         lock = WriterLock(folder / LOCK)
