@@ -21,7 +21,7 @@ from trustrag.provenance.canonical import Digest, parse_metadata
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.merkle import append, leaf_hash, root_at
-from trustrag.provenance.standing import BUCKETS, ChunkLeaf, StandingEntry, bucket_of
+from trustrag.provenance.standing import BUCKETS, StandingEntry, bucket_of
 from trustrag.provenance.statement import SnapshotStatement, parse_statement
 
 _P = ParamSpec("_P")
@@ -221,16 +221,7 @@ class _Audit:
                 yield Problem(name, "is missing, or belongs to another version")
                 return
             yield from self._contents(chunk, name)
-            leaf = ChunkLeaf(
-                version.digest,
-                index,
-                version.chunk_count,
-                chunk.text_digest,
-                chunk.vector_digest,
-                version.metadata_digest,
-                chunk.start,
-                chunk.end,
-            )
+            leaf = chunk.leaf(version)
             leaves.append(leaf_hash(leaf.encode()))
             stored.append(nodes)
         expected, root = completed(leaves)

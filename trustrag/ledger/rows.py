@@ -52,6 +52,19 @@ class ChunkRow(NamedTuple):
         """The row of a leaf, in a version whose chunks begin at row `first`."""
         return cls(first + leaf.index, version, leaf.start, leaf.end, leaf.text, leaf.vector, text)
 
+    def leaf(self, version: VersionRow) -> ChunkLeaf:
+        """The leaf of this row, as one of that version's chunks."""
+        return ChunkLeaf(
+            version.digest,
+            self.id - version.first_chunk,
+            version.chunk_count,
+            self.text_digest,
+            self.vector_digest,
+            version.metadata_digest,
+            self.start,
+            self.end,
+        )
+
 
 def as_integer(value: object, what: str) -> int:
     if not isinstance(value, int) or not 0 <= value <= _MAX_INTEGER:

@@ -27,7 +27,7 @@ from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head
 from trustrag.provenance.merkle import inclusion_path
-from trustrag.provenance.standing import ChunkLeaf, StandingEntry, StandingProof, standing_root
+from trustrag.provenance.standing import StandingEntry, StandingProof, standing_root
 
 _MAX_SPANS = 16
 _MAX_ENTRIES = 4096
@@ -239,16 +239,7 @@ class View:
             reason = f"version {version.version} of {version.doc_id} does not stand: it is {version.standing}"
             return UnprovedPassage(chunk.id, version.doc_id, index, Refusal.NOT_IN_SNAPSHOT, reason)
         _, entry, standing_proof = proof
-        leaf = ChunkLeaf(
-            version.digest,
-            index,
-            version.chunk_count,
-            chunk.text_digest,
-            chunk.vector_digest,
-            version.metadata_digest,
-            chunk.start,
-            chunk.end,
-        )
+        leaf = chunk.leaf(version)
         evidence = Evidence(
             leaf,
             self._chunk_path(version, index),
