@@ -248,7 +248,7 @@ class UserState:
     """The memory of one store, in the user's own folder. It only ever goes up."""
 
     def __init__(self, store_id: str) -> None:
-        self.path = home() / "state" / f"{_checked(store_id)}.json"
+        self.path = state_file(store_id, ".json")
 
     def read(self) -> SeenState | None:
         """What was seen, or None: a first use, or a memory that was lost. Tell the user which it may be.
@@ -275,6 +275,11 @@ class UserState:
             if after != before:
                 write_whole(self.path, after.encode(), mode=0o600)
         return after
+
+
+def state_file(store_id: str, ending: str) -> Path:
+    """Where this user remembers something of a store. Raises ConfigError for what cannot be a store id."""
+    return home() / "state" / f"{_checked(store_id)}{ending}"
 
 
 def _checked(store_id: str) -> str:

@@ -71,12 +71,20 @@ def policy(sources: int) -> Policy:
 def fill(folder: Path, chunks: int, sources: int) -> Ledger:
     """A ledger of this many chunks, in documents of ten, spread over the sources in turn."""
     ledger = Ledger.create(folder, CONTEXT, IDENTITY)
-    vectors = unit_vectors(chunks, 7)
-    documents = chunks // CHUNKS
-    for number, start in enumerate(range(0, documents, BATCH)):
-        numbers = range(start, min(start + BATCH, documents))
-        ledger.admit(list(_admissions(numbers, f"s{number % sources}", vectors)), SEALER, NOW)
+    _admit(ledger, 0, chunks // CHUNKS, sources)
     return ledger
+
+
+def more(ledger: Ledger, chunks: int, added: int) -> None:
+    """Take in `added` more chunks of the first source, into a ledger that `fill` gave `chunks`."""
+    _admit(ledger, chunks // CHUNKS, (chunks + added) // CHUNKS, 1)
+
+
+def _admit(ledger: Ledger, first: int, last: int, sources: int) -> None:
+    vectors = unit_vectors(last * CHUNKS, 7)
+    for number, start in enumerate(range(first, last, BATCH)):
+        numbers = range(start, min(start + BATCH, last))
+        ledger.admit(list(_admissions(numbers, f"s{number % sources}", vectors)), SEALER, NOW)
 
 
 def _admissions(numbers: range, source: str, vectors: Vectors) -> Iterator[Admission]:

@@ -116,13 +116,24 @@ def verify(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def audit(context: typer.Context, as_json: Json = False) -> None:
+def audit(
+    context: typer.Context,
+    incremental: Annotated[
+        bool,
+        typer.Option(
+            "--incremental",
+            help="Take over the signatures that the last audit proved; all hashes are computed.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Verify everything again, and name each thing that is wrong.
 
-    Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found.
+    Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found. What was proved
+    is remembered under TRUSTRAG_HOME, also when this is interrupted: --incremental goes on from there.
     """
     with open_workspace(context) as workspace, progress("auditing") as advance:
-        report = workspace.audit(progress=advance)
+        report = workspace.audit(progress=advance, incremental=incremental)
     if as_json:
         print_json(show.plain(report))
     else:

@@ -261,9 +261,10 @@ def print_audit(report: "AuditReport") -> None:
     for problem in report.problems:
         typer.secho(f"WRONG {one_line(problem.where)}: {one_line(problem.what)}", fg="red")
     verdict = f"{len(report.problems)} wrong" if report.problems else "all of it holds"
+    known = f" ({report.remembered} by signatures proved before)" if report.remembered else ""
     typer.echo(
-        f"audited: log entries {report.entries}, standing passages {report.passages}, index rows {report.index_rows}; "
-        f"{verdict}"
+        f"audited: log entries {report.entries}, standing passages {report.passages}{known}, "
+        f"index rows {report.index_rows}; {verdict}"
     )
 
 

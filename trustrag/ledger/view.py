@@ -23,7 +23,7 @@ from trustrag.ledger.rows import ChunkRow
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import StandingTree
 from trustrag.ledger.vectors import VectorFile
-from trustrag.provenance.canonical import Metadata
+from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head
 from trustrag.provenance.merkle import inclusion_path
@@ -83,6 +83,10 @@ class View:
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """Proves that the log's first `new_size` entries extend its first `old_size`. Raises LedgerError."""
         return self._log.consistency(old_size, new_size)
+
+    def log_root(self, size: int) -> Digest:
+        """The root of the log's first `size` entries, from its stored nodes. Raises LedgerError beyond its end."""
+        return self._log.root(size)
 
     def envelope(self, index: int) -> Envelope:
         """The envelope of a log entry, unverified. Raises LedgerError when there is none, MalformedError when the
@@ -187,6 +191,17 @@ class View:
             having = self._session.versions_with((name, term(value)))
             spans = spans[np.isin(spans[:, 0], having, assume_unique=True)]
         return _expand(spans[:, 1:], self.chunk_total())
+
+    def stands(self) -> Iterator[tuple[Digest, range]]:
+        """The digest of each standing entry, and the chunks of its version. Like all rows, a claim.
+
+        Raises LedgerError where the spans of chunks make no sense.
+        """
+        self.select()
+        spans = {row: (first, count) for row, first, count in self._standing_spans(None).tolist()}
+        for stay in self._session.standing_now():
+            first, count = spans.get(stay.version, (0, 0))
+            yield Digest.of(stay.entry), range(first, first + count)
 
     def _standing_spans(self, sources: tuple[str, ...] | None) -> Ids:
         key = (self._snapshot.version if self._snapshot else 0, sources)

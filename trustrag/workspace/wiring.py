@@ -12,15 +12,17 @@ from typing import TypeAlias
 import numpy as np
 
 from trustrag.authority import Authority
-from trustrag.errors import ConfigError, LedgerError, SignatureError, UnsignedDocumentError
+from trustrag.errors import ConfigError, LedgerError, MalformedError, SignatureError, UnsignedDocumentError
+from trustrag.files import make_folder, write_whole
 from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
 from trustrag.ingest.attest import read_attestations
 from trustrag.ingest.document import ReadProblem
 from trustrag.ingest.pipeline import Signers
 from trustrag.ingest.screening.versions import Neighbours as Beside
 from trustrag.ingest.screening.versions import Witness
-from trustrag.keyring import SeenState, UserState
+from trustrag.keyring import SeenState, UserState, state_file
 from trustrag.ledger import Ledger, Publisher, Ruling
+from trustrag.monitor.audited import Audited
 from trustrag.monitor.record import Assessment, Neighbours, assess, gather
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope, sign, verify
@@ -73,6 +75,26 @@ class LongMemory:
                 log_root=seen.checkpoint.root,
             )
         )
+
+
+class AuditFile:
+    """What audits remember, in the user's own folder; with `forget` only for the next one."""
+
+    def __init__(self, store: str, *, forget: bool) -> None:
+        self._path = state_file(store, ".audit")
+        self._forget = forget
+
+    def read(self) -> Audited | None:
+        """See `audit.AuditMemory`. What cannot be read was never proved."""
+        try:
+            return None if self._forget else Audited.parse(self._path.read_bytes())
+        except (FileNotFoundError, MalformedError):
+            return None
+
+    def write(self, audited: Audited) -> None:
+        """See `audit.AuditMemory`."""
+        make_folder(self._path.parent, mode=0o700)
+        write_whole(self._path, audited.encode(), mode=0o600)
 
 
 def opened_embedder(given: AnyEmbedder) -> Embedder:

@@ -41,6 +41,7 @@ from trustrag.workspace.opened import Opened
 from trustrag.workspace.wiring import (
     CUSTOM,
     AnyEmbedder,
+    AuditFile,
     approved,
     assessed,
     given_lines,
@@ -397,10 +398,20 @@ class Workspace:
         rows = self._opened.reader().documents()
         return [row for row in rows if row.standing == "active" and source in (None, row.source_name)]
 
-    def audit(self, progress: Progress | None = None) -> AuditReport:
-        """Verify everything again: log, trees, texts, vectors, signatures, index rows."""
-        searcher = self._opened.searcher()
-        return audit(self._opened.reader(), searcher.gate, searcher, now=self._clock(), progress=progress)
+    def audit(self, progress: Progress | None = None, *, incremental: bool = False) -> AuditReport:
+        """Verify everything again: log, trees, texts, vectors, signatures, index rows.
+
+        With `incremental`, signatures that an earlier audit proved under the same policy are not proved again.
+        """
+        searcher, memory = self._opened.searcher(), AuditFile(self.settings.store, forget=not incremental)
+        return audit(
+            self._opened.reader(),
+            searcher.gate,
+            searcher,
+            now=self._clock(),
+            memory=memory,
+            progress=progress,
+        )
 
     # ---- wiring
 
