@@ -57,7 +57,10 @@ NOW = 1_795_000_000  # 2026-11-18T10:26:40Z
 DAY = 86_400
 CONTEXT = Context("store-1", "acme", "handbook")
 ORIGIN = "store-1/handbook"
-NAMES = ("source", "other", "ingest", "screen", "review", "review2", "seal", "log", "witness", "stranger")
+NAMES = (
+    *("source", "other", "ingest", "screen", "review", "review2", "seal", "answer", "log", "witness"),
+    "stranger",
+)
 T = TypeVar("T")
 Top: TypeAlias = Callable[[int, int], bytes]
 
@@ -85,6 +88,7 @@ def make_policy(**changes: Any) -> Policy:
         "screen": Role((policy_key("screen"),)),
         "review": Role((policy_key("review"), policy_key("review2")), 0),
         "seal": Role((policy_key("seal"),)),
+        "answer": Role((policy_key("answer"),)),
         "sources": (
             Source("acme", "Acme Ltd", (policy_key("source"),), ("acme/handbook",), 900),
             Source("other", None, (policy_key("other"),), ("acme/handbook/other",), 500, probation=True),

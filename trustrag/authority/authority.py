@@ -30,7 +30,7 @@ SNAPSHOT_LIFETIME = 365 * 86_400
 """Seconds for which a snapshot may be served. Every ingest makes a new one; `trustrag keys refresh` renews."""
 
 _WARN_BEFORE = 14 * 86_400
-_ROLES = ("ingest", "screen", "seal", "log")
+_ROLES = ("ingest", "screen", "seal", "answer", "log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ class Authority:
             screen=_role(signers["screen"]),
             review=Role((), 0),
             seal=_role(signers["seal"]),
+            answer=_role(signers["answer"]),
             sources=(made._source(context, source),),
             snapshot_age=SNAPSHOT_LIFETIME,
             standing=Bounds(),
@@ -390,6 +391,7 @@ class Authority:
             ("screen", policy.screen.keys),
             ("review", policy.review.keys),
             ("seal", policy.seal.keys),
+            ("answer", policy.answer.keys),
             ("log", policy.log.keys),
             *((f"source {source.name}", source.keys) for source in policy.sources),
         )

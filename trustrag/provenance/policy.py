@@ -52,7 +52,7 @@ POLICY_FORMAT: Final = T + "policy/v1"
 MAX_POLICY_BYTES: Final = 8 << 20
 CLOCK_SKEW: Final = 300  # seconds that an honest signer's clock may run ahead of ours
 
-Purpose: TypeAlias = Literal["source", "ingest", "screen", "review", "seal", "log", "witness"]
+Purpose: TypeAlias = Literal["source", "ingest", "screen", "review", "seal", "answer", "log", "witness"]
 P = TypeVar("P", bound=Statement)
 P_co = TypeVar("P_co", bound=Statement, covariant=True)
 
@@ -156,8 +156,8 @@ class _Holder:
 class Policy:
     """Who may say what in one context. Any change of it is a new version; `digest` is of its encoding.
 
-    `snapshot_age` is how many seconds after its issue a snapshot may still be served; `standing` is how far the
-    record of a source may move its trust.
+    `snapshot_age` is how many seconds after its issue a snapshot may still be served; `answer` is who signs receipts of
+    what was found; `standing` is how far the record of a source may move its trust.
     """
 
     version: int
@@ -170,6 +170,7 @@ class Policy:
     seal: Role
     sources: tuple[Source, ...]
     snapshot_age: int
+    answer: Role = field(default_factory=lambda: Role((), 0))
     witnesses: tuple[Witness, ...] = ()
     quorum: int = 0
     standing: Bounds = field(default_factory=Bounds)
@@ -203,6 +204,7 @@ class Policy:
             ("screen", self.screen.keys),
             ("review", self.review.keys),
             ("seal", self.seal.keys),
+            ("answer", self.answer.keys),
             ("log", self.log.keys),
             ("witness", tuple(witness.key for witness in self.witnesses)),
         ]
@@ -228,6 +230,7 @@ class Policy:
                     "screen": self.screen.to_json(),
                     "review": self.review.to_json(),
                     "seal": self.seal.to_json(),
+                    "answer": self.answer.to_json(),
                 },
                 "sources": [source.to_json() for source in self.sources],
                 "witnesses": {
@@ -254,6 +257,7 @@ class Policy:
             screen=Role.from_fields(roles.fields("screen")),
             review=Role.from_fields(roles.fields("review")),
             seal=Role.from_fields(roles.fields("seal")),
+            answer=Role.from_fields(roles.fields("answer")),
             sources=tuple(Source.from_fields(source) for source in fields.objects("sources")),
             snapshot_age=fields.fields("maximumAge").integer("snapshot", minimum=1),
             witnesses=tuple(
@@ -277,14 +281,7 @@ class Policy:
         The key id in the envelope only points at a key of the policy; the policy's key then has to verify.
         Raises AuthorityError (unknown, revoked, or other context), SignatureError, MalformedError.
         """
-        holder = self._holders.get(envelope.key_id)
-        if holder is None or holder.purpose not in _PURPOSES[kind]:
-            reason = f"key {envelope.key_id[:16]} is none that the policy lets sign a {kind.__name__}"
-            raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
-        objection = holder.key.objection(log_index)
-        if objection is not None:
-            raise objection
-        payload = verify(envelope, holder.key.key)
+        holder, payload = self._spoken(envelope, _PURPOSES[kind], log_index)
         statement = parse_statement(payload)
         if not isinstance(statement, kind):
             raise MalformedError(f"expected a {kind.__name__}, and it is a {type(statement).__name__}")
@@ -300,6 +297,25 @@ class Policy:
             log_index,
             _SEAL,
         )
+
+    def answered(self, envelope: Envelope, *, log_size: int) -> bytes:
+        """The payload of a receipt by a key that may sign one for a log of this size; raises as `authorise`."""
+        _, payload = self._spoken(envelope, ("answer",), max(log_size - 1, 0))
+        return payload
+
+    def _spoken(
+        self, envelope: Envelope, purposes: tuple[Purpose, ...], log_index: int
+    ) -> tuple[_Holder, bytes]:
+        holder = self._holders.get(envelope.key_id)
+        if holder is None or holder.purpose not in purposes:
+            reason = (
+                f"key {envelope.key_id[:16]} is none that the policy lets speak as {' or '.join(purposes)}"
+            )
+            raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+        objection = holder.key.objection(log_index)
+        if objection is not None:
+            raise objection
+        return holder, verify(envelope, holder.key.key)
 
     def publisher(self, attested: Attested[SourceStatement]) -> Source:
         """Who made this statement; raises AuthorityError when it is suspended."""

@@ -28,6 +28,7 @@ from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.evidence import Head, RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage
 from trustrag.provenance.policy import TrustedSnapshot
+from trustrag.retrieval.asked import Asked
 from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.pool import Pool
 from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, rerank
@@ -67,6 +68,7 @@ class SnapshotInfo:
     version: int
     root: Digest
     log_size: int
+    log_root: Digest
     issued_at: int
     expires: int
     witnesses: tuple[str, ...]
@@ -80,7 +82,7 @@ class SearchReport:
     untrue. `evidence()` proves the passages without the store.
     """
 
-    question: str
+    asked: Asked
     passages: tuple[RankedPassage, ...]
     refused: tuple[RefusedPassage, ...]
     contested: tuple[Contest, ...]
@@ -90,6 +92,11 @@ class SearchReport:
     faults: tuple[str, ...]
     head: Head = field(repr=False)
     stored: tuple[StoredPassage, ...] = field(repr=False)
+
+    @property
+    def question(self) -> str:
+        """The question, as it was asked."""
+        return self.asked.question
 
     def evidence(self) -> EvidenceFile:
         """All that proves `passages` to somebody who has the policy and nothing else of the store."""
@@ -163,7 +170,9 @@ class Retriever:
         share = max(SOURCE_SHARE, k)
         pool = Pool(query, k, OVERDRAW * share, share, _publishers(self.gate, sources), where, sources)
         snapshot, head = self._fill(pool, now)
-        return _report(question, pool, snapshot, head, k, mode, min_support)
+        given = None if sources is None else tuple(sorted(sources))
+        asked = Asked(question, query.astype("<f4").tobytes(), k, mode, min_support, given, where)
+        return _report(asked, pool, snapshot, head)
 
     def near(
         self, vector: Vector, *, k: int, sources: Collection[str], now: int, share: int | None = None
@@ -307,11 +316,11 @@ def _publishers(gate: Gate, sources: Collection[str] | None) -> frozenset[str]:
     return named if sources is None else named.intersection(sources)
 
 
-def _report(
-    question: str, pool: Pool, snapshot: TrustedSnapshot, head: Head, k: int, mode: Mode, min_support: int
-) -> SearchReport:
+def _report(asked: Asked, pool: Pool, snapshot: TrustedSnapshot, head: Head) -> SearchReport:
     candidates = [found.candidate for found in pool.found]
-    ranking = rerank(question, candidates, limit=k, mode=mode, min_support=min_support)
+    ranking = rerank(
+        asked.question, candidates, limit=asked.k, mode=asked.mode, min_support=asked.min_support
+    )
     chosen = [pool.found[ranked.index] for ranked in ranking.passages]
     passages = tuple(
         RankedPassage(found.passage, found.candidate.relevance, ranked.score, place, ranked.explanation)
@@ -319,7 +328,7 @@ def _report(
     )
     checkpoint, statement = snapshot.checkpoint, snapshot.statement
     return SearchReport(
-        question=question,
+        asked=asked,
         passages=passages,
         refused=tuple(pool.refused),
         contested=ranking.contested,
@@ -328,6 +337,7 @@ def _report(
             version=snapshot.version,
             root=snapshot.root,
             log_size=checkpoint.size,
+            log_root=checkpoint.root,
             issued_at=statement.issued_at,
             expires=snapshot.expires,
             witnesses=checkpoint.witnesses,
