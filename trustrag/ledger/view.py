@@ -21,11 +21,11 @@ from trustrag.ledger.model import (
 )
 from trustrag.ledger.rows import ChunkRow
 from trustrag.ledger.sqlite import Session
-from trustrag.ledger.standing import StandingTree
+from trustrag.ledger.standing import Kept, StandingTree
 from trustrag.ledger.vectors import VectorFile
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import Evidence, Head
+from trustrag.provenance.evidence import Evidence, Head, LoggedEnvelope
 from trustrag.provenance.merkle import inclusion_path
 from trustrag.provenance.standing import StandingEntry, StandingProof, standing_root
 
@@ -40,6 +40,7 @@ class Memory:
     proved: Proved = field(default_factory=dict)
     entries: dict[bytes, StandingEntry] = field(default_factory=dict)
     spans: dict[tuple[int, tuple[str, ...] | None], Ids] = field(default_factory=dict)
+    past: Kept = field(default_factory=dict)
 
 
 class View:
@@ -49,16 +50,32 @@ class View:
     change.
     """
 
-    def __init__(self, session: Session, vectors: VectorFile, memory: Memory, at: int | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        vectors: VectorFile,
+        memory: Memory,
+        at: int | None = None,
+        log_size: int | None = None,
+    ) -> None:
         self._session = session
         self._vectors = vectors
         self._at = at
         self._memory = memory
         self._snapshot = session.snapshot(at)
         self._log = Log(session, memory.proved)
-        self._tree = StandingTree(session, at)
+        self._log_size = log_size
+        signed = self._snapshot.root if at is not None and self._snapshot is not None else None
+        self._tree = StandingTree(session, at, signed, memory.past)
         self._versions: dict[int, VersionRow | None] = {}
         self._proofs: dict[str, tuple[int, StandingEntry, StandingProof] | None] = {}
+
+    def past(self, version: int) -> "View":
+        """The same commit as of that snapshot; what it hands out is proved to be in the log of this view.
+
+        Computes the whole standing tree of then on its first proof, linear in what stood. The last one is kept.
+        """
+        return View(self._session, self._vectors, self._memory, version, self.snapshot().log_size)
 
     # -- what was sealed
 
@@ -79,6 +96,14 @@ class View:
         snapshot = self.snapshot()
         logged = self._log.logged(snapshot.log_index, snapshot.log_size)
         return Head(self._session.checkpoint(snapshot.version), logged)
+
+    def sealed(self) -> LoggedEnvelope:
+        """The signed snapshot in the log of this view. Raises NotFoundError as `snapshot`."""
+        return self._log.logged(self.snapshot().log_index, self._proved_in())
+
+    def _proved_in(self) -> int:
+        """The size of the log that proofs lead to."""
+        return self.snapshot().log_size if self._log_size is None else self._log_size
 
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """Proves that the log's first `new_size` entries extend its first `old_size`. Raises LedgerError."""
@@ -215,7 +240,8 @@ class View:
         A row that is missing or damaged becomes an UnprovedPassage: one of them never hides the others.
         Raises NotFoundError when nothing was sealed.
         """
-        size = self.snapshot().log_size
+        self.snapshot()
+        size = self._proved_in()
         return [self._passage(int(chunk_id), size) for chunk_id in chunk_ids]
 
     def _passage(self, chunk_id: int, size: int) -> StoredPassage | UnprovedPassage:

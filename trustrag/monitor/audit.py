@@ -19,6 +19,7 @@ from trustrag.provenance.policy import Policy, TrustedSnapshot
 from trustrag.provenance.statement import (
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     WithdrawalStatement,
@@ -121,6 +122,8 @@ def _require_authority(envelope: Envelope, policy: Policy, index: int) -> None:
             policy.authorise(envelope, SnapshotStatement, log_index=index)
         case WithdrawalStatement():
             policy.authorise(envelope, WithdrawalStatement, log_index=index)
+        case RollbackStatement():
+            policy.authorise(envelope, RollbackStatement, log_index=index)
 
 
 def _passages(

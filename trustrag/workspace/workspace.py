@@ -343,8 +343,12 @@ class Workspace:
         mode: Mode = "weighted",
         min_support: int = 0,
         vector: Vector | None = None,
+        at: int | None = None,
     ) -> SearchReport:
-        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`."""
+        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`.
+
+        `at` is a snapshot's version: then what stood in it is searched, and the answer says `as_of`.
+        """
         sources = None if sources is None else named(sources)
         for name in sources or ():
             self.authority.source(name)
@@ -357,6 +361,7 @@ class Workspace:
             mode=mode,
             min_support=min_support,
             vector=vector,
+            at=at,
         )
 
     def ask(
