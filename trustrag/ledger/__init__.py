@@ -1,7 +1,7 @@
 """The memory: documents, what stands of them, and the log that proves it. See `Ledger`."""
 
 from trustrag.ledger.audit import check
-from trustrag.ledger.history import Publisher
+from trustrag.ledger.history import Publisher, Sealed, Step
 from trustrag.ledger.ledger import Ledger
 from trustrag.ledger.model import (
     Action,
@@ -21,6 +21,7 @@ from trustrag.ledger.model import (
     VersionRow,
     matches,
 )
+from trustrag.ledger.rollback import Plan, Stay, Struck, planned
 from trustrag.ledger.view import View
 
 __all__ = [
@@ -29,19 +30,25 @@ __all__ = [
     "Changes",
     "Ids",
     "Ledger",
+    "Plan",
     "Problem",
     "Publisher",
     "Ruling",
+    "Sealed",
     "Sealer",
     "Snapshot",
     "SourceRows",
     "Standing",
+    "Stay",
+    "Step",
     "StoredPassage",
     "StoredText",
+    "Struck",
     "UnprovedPassage",
     "Vectors",
     "VersionRow",
     "View",
     "check",
     "matches",
+    "planned",
 ]

@@ -142,16 +142,16 @@ class Replay:
 
     def __init__(self, session: Session, first: int, signed: Digest) -> None:
         self._session = session
-        self._entries = [_entry_of(row) for row in session.standing_at(first)]
+        self._stood = [(row, _entry_of(row)) for row in session.standing_at(first)]
         self._buckets: dict[int, dict[bytes, bytes]] = {}
-        for entry in self._entries:
-            self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(entry.encode())
+        for row, entry in self._stood:
+            self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(row.entry)
         self._nodes: dict[int, bytes] = {}
         self._lift(self._buckets, first, signed)
 
-    def entries(self) -> list[StandingEntry]:
+    def stood(self) -> list[tuple[StandingRow, StandingEntry]]:
         """What stood in the first snapshot."""
-        return self._entries
+        return self._stood
 
     def step(
         self, snapshot: int, signed: Digest

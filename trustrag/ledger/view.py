@@ -7,6 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
+from trustrag.ledger.history import Step, course
 from trustrag.ledger.log import Log, Proved, node_of
 from trustrag.ledger.model import (
     Changes,
@@ -27,6 +28,7 @@ from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head, LoggedEnvelope
 from trustrag.provenance.merkle import inclusion_path
+from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.standing import StandingEntry, StandingProof, standing_root
 
 _MAX_SPANS = 16
@@ -101,6 +103,19 @@ class View:
         """The signed snapshot in the log of this view. Raises NotFoundError as `snapshot`."""
         return self._log.logged(self.snapshot().log_index, self._proved_in())
 
+    def course(self, first: int, head: TrustedSnapshot) -> Iterator[Step]:
+        """What became of documents from snapshot `first` (0: from before the first) to `head`, this view's, as signed.
+
+        To be used up within the view. Linear in what stood first and in all that moved since. Raises NotFoundError for
+        a snapshot that never was, LedgerError where log or rows are not what leads to the head's checkpoint.
+        """
+        checkpoint = head.checkpoint
+        if not 0 <= first <= head.version:
+            raise NotFoundError(f"there is no snapshot {first}: the last one is {head.version}")
+        if self._log.root(checkpoint.size) != checkpoint.root:
+            raise LedgerError("the log in ledger.db does not lead to its checkpoint: run trustrag audit")
+        return course(self._session, self._log, first, self.snapshot())
+
     def _proved_in(self) -> int:
         """The size of the log that proofs lead to."""
         return self.snapshot().log_size if self._log_size is None else self._log_size
@@ -124,6 +139,11 @@ class View:
     def active(self, doc_id: str) -> VersionRow | None:
         """The version of a document that its row calls active."""
         return next((row for row in self.versions(doc_id) if row.standing == "active"), None)
+
+    def standing(self, doc_id: str) -> VersionRow | None:
+        """The version whose entry stands, or stood in the snapshot that this view is of; unsigned as all rows are."""
+        proof = self._proof(doc_id)
+        return None if proof is None else self._version(proof[0])
 
     def publisher(self, doc_id: str) -> Envelope | None:
         """The source attestation of what stands under this name; None where nothing does.
