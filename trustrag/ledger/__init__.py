@@ -19,6 +19,7 @@ from trustrag.ledger.model import (
     UnprovedPassage,
     Vectors,
     VersionRow,
+    joined,
     matches,
 )
 from trustrag.ledger.rollback import Plan, Stay, Struck, planned
@@ -49,6 +50,7 @@ __all__ = [
     "VersionRow",
     "View",
     "check",
+    "joined",
     "matches",
     "planned",
 ]

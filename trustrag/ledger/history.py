@@ -54,7 +54,8 @@ class Sources:
 class Sealed(NamedTuple):
     """One snapshot as it was signed, with what was logged for it: withdrawals, or a rollback and its approvals.
 
-    `rollbacks` are envelopes, and whose they are is nobody's word yet. Before the first snapshot `log_index` is -1.
+    `rollbacks` are log indices and envelopes, and whose they are is nobody's word yet. Before the first snapshot
+    `log_index` is -1.
     """
 
     version: int
@@ -64,7 +65,7 @@ class Sealed(NamedTuple):
     reason: str | None = None
     issued_at: int = 0
     log_index: int = -1
-    rollbacks: tuple[Envelope, ...] = ()
+    rollbacks: tuple[tuple[int, Envelope], ...] = ()
 
 
 Moved: TypeAlias = list[tuple[StandingRow, StandingEntry]]
@@ -96,8 +97,8 @@ def sealed(session: Session, log: Log, first: int, last: Snapshot) -> Iterator[S
             )
         more = before is not None and statement.action in _LOGGED_WITH
         between = range((before or 0) + 1, row.log_index) if more else range(0)
-        logged = [log.proved(index, last.log_size) for index in between]
-        said = [(envelope, parse_statement(envelope.payload)) for envelope in logged]
+        logged = [(index, log.proved(index, last.log_size)) for index in between]
+        said = [(item, parse_statement(item[1].payload)) for item in logged]
         yield Sealed(
             version,
             statement.root,
@@ -106,7 +107,7 @@ def sealed(session: Session, log: Log, first: int, last: Snapshot) -> Iterator[S
             statement.reason,
             statement.issued_at,
             row.log_index,
-            tuple(envelope for envelope, item in said if isinstance(item, RollbackStatement)),
+            tuple(found for found, item in said if isinstance(item, RollbackStatement)),
         )
         before = row.log_index
 

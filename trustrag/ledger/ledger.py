@@ -316,6 +316,11 @@ class Ledger:
         with self.view() as view:
             return list(view.documents())
 
+    def active_documents(self) -> list[VersionRow]:
+        """See View.active_documents."""
+        with self.view() as view:
+            return view.active_documents()
+
     def passages(self, chunk_ids: Sequence[int] | Ids) -> list[StoredPassage | UnprovedPassage]:
         """See View.passages; use a view to have the head of the same commit."""
         with self.view() as view:

@@ -172,6 +172,11 @@ class View:
             *_, newest = versions
             yield newest
 
+    def active_documents(self) -> list[VersionRow]:
+        """The version of each document that its row calls active, by document id; an older one after a rollback."""
+        rows = self._session.versions_in(("active",))
+        return sorted(rows, key=lambda row: row.doc_id)
+
     def record(self, source: str) -> SourceRows:
         """What became of all that a source published, now; nothing for a name that never did."""
         counts = self._session.standings_of(source)

@@ -14,7 +14,8 @@ import numpy as np
 from trustrag.errors import AuthorityError, MalformedError, Refusal, TrustragError, VerificationError
 from trustrag.ledger import Ids, Ledger, Problem, StoredPassage, UnprovedPassage, View, check
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.provenance.evidence import AnySnapshot, VerifiedPassage
+from trustrag.provenance.past import PastSnapshot
 from trustrag.provenance.policy import Policy, TrustedSnapshot
 from trustrag.provenance.statement import (
     IngestStatement,
@@ -41,6 +42,9 @@ class Refused(Protocol):
     def chunk(self) -> int: ...
 
     @property
+    def refusal(self) -> Refusal: ...
+
+    @property
     def reason(self) -> str: ...
 
 
@@ -53,8 +57,11 @@ class Gate(Protocol):
     def accept(self, view: View, now: int) -> TrustedSnapshot:
         """The snapshot that this view shows, or VerificationError."""
 
+    def past(self, view: View, today: TrustedSnapshot, version: int, now: int) -> tuple[View, PastSnapshot]:
+        """What stood in an earlier snapshot, or VerificationError."""
+
     def prove_all(
-        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: TrustedSnapshot, now: int
+        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: AnySnapshot, now: int
     ) -> Sequence[VerifiedPassage | Refused]:
         """Each of them, verified or refused."""
 

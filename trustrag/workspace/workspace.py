@@ -37,6 +37,7 @@ from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
+from trustrag.workspace.history import History
 from trustrag.workspace.opened import Opened
 from trustrag.workspace.wiring import (
     CUSTOM,
@@ -393,14 +394,14 @@ class Workspace:
         """
         return self._opened.searcher().read(doc_id, now=self._clock())
 
-    def history(self, doc_id: str) -> list[VersionRow]:
-        """Every version of a document, oldest first, as the ledger remembers it (unsigned)."""
-        return self._opened.reader().versions(doc_id)
+    @property
+    def history(self) -> History:
+        """What became of documents: snapshots, differences, rollback, and the chain of custody of a passage."""
+        return History(self._opened)
 
     def standing_documents(self, source: str | None = None) -> list[VersionRow]:
         """The documents that stand (of one source), as the ledger remembers them (unsigned), by id."""
-        rows = self._opened.reader().documents()
-        return [row for row in rows if row.standing == "active" and source in (None, row.source_name)]
+        return [row for row in self._opened.reader().active_documents() if source in (None, row.source_name)]
 
     def audit(self, progress: Progress | None = None) -> AuditReport:
         """Verify everything again: log, trees, texts, vectors, signatures, index rows."""
