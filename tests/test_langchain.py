@@ -102,7 +102,7 @@ def test_the_same_id_is_a_new_version_and_deletion_is_a_ruling(store: TrustedVec
     assert found.metadata[PROVENANCE]["version"] == 2
     assert store.delete(["logs", "was never there"])
     assert store.get_by_ids(["logs"]) == []
-    assert [row.standing for row in store.workspace.history("logs")] == ["superseded", "withdrawn"]
+    assert [row.standing for row in store.workspace.history.document("logs")] == ["superseded", "withdrawn"]
     assert store.delete()
     assert store.similarity_search("anything") == []
 

@@ -168,7 +168,7 @@ def test_a_changed_file_is_a_new_version_that_supersedes_the_old_one(ws: Workspa
     (docs / "logs.md").write_text("Audit logs are kept for one year.", encoding="utf-8")
     report = ws.ingest([docs], source="acme")
     assert [(each.doc_id, each.version) for each in report.admitted] == [("logs.md", 2)]
-    assert [row.standing for row in ws.history("logs.md")] == ["superseded", "active"]
+    assert [row.standing for row in ws.history.document("logs.md")] == ["superseded", "active"]
     (proved,) = ws.read("logs.md")
     assert (proved.text, proved.version) == ("Audit logs are kept for one year.", 2)
 
@@ -403,7 +403,7 @@ def test_documents_that_stand_are_listed_by_source(ws: Workspace) -> None:
     ws.add_source("wiki")
     assert [row.doc_id for row in ws.standing_documents("acme")] == ["logs.md", "lunch.md"]
     assert ws.standing_documents("wiki") == []
-    assert ws.history("never seen") == []
+    assert ws.history.document("never seen") == []
 
 
 def test_the_database_file_is_whole_by_itself_while_readers_stay_open(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ class Fuzz:
             for doc_id in READ:
                 with suppress(TrustragError):
                     assert {told(passage) for passage in workspace.read(doc_id)} <= self.scene.honest
-            workspace.history("retention.txt")
+            workspace.history.document("retention.txt")
             workspace.standing_documents()
 
     def write(self) -> None:

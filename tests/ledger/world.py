@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trustrag.ledger import Admission, Ledger, Sealer, StoredPassage, StoredText, View
+from trustrag.ledger import Admission, Ledger, Plan, Sealer, StoredPassage, StoredText, View
 from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
 from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.evidence import VerifiedPassage, accept_head, verify_passage
@@ -22,6 +22,7 @@ from trustrag.provenance.statement import (
     IngestedDocument,
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SourceStatement,
 )
 
@@ -166,3 +167,11 @@ def prove(view: View, passage: StoredPassage, snapshot: TrustedSnapshot | None =
         context=CONTEXT,
         now=NOW,
     )
+
+
+def proposed(plan: Plan, who: str = "seal") -> Envelope:
+    """The statement of a planned rollback, signed."""
+    statement = RollbackStatement(
+        CONTEXT, plan.target, plan.target_root, plan.present, plan.present_root, "reason", NOW
+    )
+    return sign(statement.encode(), key(who))

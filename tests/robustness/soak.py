@@ -220,7 +220,9 @@ class Soak:
         if known is not None and known != now:
             self.problems.append(f"snapshot {version} was acknowledged with other documents than stand now")
         elif known is None and version > self.newest + (1 if under_way else 0):
-            self.problems.append(f"snapshot {version} is there, and {self.newest} is the last that was heard of")
+            self.problems.append(
+                f"snapshot {version} is there, and {self.newest} is the last that was heard of"
+            )
         elif version < self.newest:
             self.problems.append(f"snapshot {self.newest} was acknowledged, and {version} is there")
         self.unheard += known is None
@@ -238,7 +240,9 @@ class Soak:
 
 def run(folder: Path, seconds: float, seed: int) -> Soak:
     """A new workspace in `folder`, under load for so long. The caller sets TRUSTRAG_HOME."""
-    with Workspace.init(folder, source="acme", embedder="hash", chunk_size=CHUNK, chunk_overlap=0) as workspace:
+    with Workspace.init(
+        folder, source="acme", embedder="hash", chunk_size=CHUNK, chunk_overlap=0
+    ) as workspace:
         workspace.add_source("wiki")
         soak = Soak(folder, random.Random(seed))
         soak.newest = workspace.snapshot().version
@@ -264,7 +268,9 @@ def main() -> int:
     for problem in soak.problems[:40]:
         print("WRONG", problem)
     print(f"{time.monotonic() - start:.0f} s (seed {seed}); killed: {dict(soak.kills)}")
-    print(f"acknowledged: {dict(soak.acts)}; done, though the writer died before it could say so: {soak.unheard}")
+    print(
+        f"acknowledged: {dict(soak.acts)}; done, though the writer died before it could say so: {soak.unheard}"
+    )
     print(
         f"{len(soak.seen)} searches, {sum(len(seen) for _, seen in soak.seen)} passages, each held by its snapshot; last "
         f"audit: {audit.entries} log entries, {audit.passages} passages; problems: {len(soak.problems)}"

@@ -109,7 +109,7 @@ def history(
 ) -> None:
     """List every version of a document, and what was noticed of it."""
     with open_workspace(context) as workspace:
-        rows = workspace.history(doc)
+        rows = workspace.history.document(doc)
         if not rows:
             raise NotFoundError(
                 f"no document {doc!r} was ever taken in; ids are paths below the folder given to ingest"

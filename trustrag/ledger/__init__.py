@@ -1,7 +1,7 @@
 """The memory: documents, what stands of them, and the log that proves it. See `Ledger`."""
 
 from trustrag.ledger.audit import check
-from trustrag.ledger.history import Publisher
+from trustrag.ledger.history import Publisher, Sealed, Step
 from trustrag.ledger.ledger import Ledger
 from trustrag.ledger.model import (
     Action,
@@ -19,8 +19,10 @@ from trustrag.ledger.model import (
     UnprovedPassage,
     Vectors,
     VersionRow,
+    joined,
     matches,
 )
+from trustrag.ledger.rollback import Plan, Stay, Struck, planned
 from trustrag.ledger.view import View
 
 __all__ = [
@@ -29,19 +31,26 @@ __all__ = [
     "Changes",
     "Ids",
     "Ledger",
+    "Plan",
     "Problem",
     "Publisher",
     "Ruling",
+    "Sealed",
     "Sealer",
     "Snapshot",
     "SourceRows",
     "Standing",
+    "Stay",
+    "Step",
     "StoredPassage",
     "StoredText",
+    "Struck",
     "UnprovedPassage",
     "Vectors",
     "VersionRow",
     "View",
     "check",
+    "joined",
     "matches",
+    "planned",
 ]

@@ -38,12 +38,14 @@ from trustrag.ledger.model import (
     Vectors,
     VersionRow,
 )
+from trustrag.ledger.rollback import Plan
 from trustrag.ledger.schema import migrate, require_current
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.vectors import VectorFile
 from trustrag.ledger.view import Memory, View
 from trustrag.ledger.writing import Writing
 from trustrag.provenance.canonical import Encodable, Fields, Json, Metadata, encode, parse
+from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Head
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.statement import Context, EmbedderId
@@ -214,6 +216,27 @@ class Ledger:
             writing.rule(rulings, Desk(self.context, self.embedder), publisher)
             return writing.seal(rulings[0].action, rulings[0].reason)
 
+    def roll_back(
+        self,
+        plan: Plan,
+        envelopes: Sequence[Envelope],
+        reason: str,
+        sealer: Sealer,
+        now: int,
+        *,
+        base: TrustedSnapshot | None = None,
+    ) -> Snapshot:
+        """Lets stand again what stood once, in one new snapshot; nothing is erased. See `rollback.planned`.
+
+        `envelopes` are the signed proposal and its approvals, to be held in the log; who may sign them is the policy's
+        business. Raises NotFoundError where the plan changes nothing, ConflictError where the ledger is no longer where
+        it starts; see `admit` for the rest.
+        """
+        with self._write_turn() as (session, _), session.writing():
+            writing = Writing(session, self.context, sealer, now, base, self._withdrawals)
+            writing.roll_back(plan, envelopes)
+            return writing.seal("rollback", reason)
+
     def reseal(
         self, sealer: Sealer, now: int, *, reason: str | None = None, base: TrustedSnapshot | None = None
     ) -> Snapshot:
@@ -292,6 +315,11 @@ class Ledger:
         """See View.documents."""
         with self.view() as view:
             return list(view.documents())
+
+    def active_documents(self) -> list[VersionRow]:
+        """See View.active_documents."""
+        with self.view() as view:
+            return view.active_documents()
 
     def passages(self, chunk_ids: Sequence[int] | Ids) -> list[StoredPassage | UnprovedPassage]:
         """See View.passages; use a view to have the head of the same commit."""

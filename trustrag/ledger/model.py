@@ -1,6 +1,6 @@
 """What goes into a ledger and what comes out, as plain values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -197,3 +197,17 @@ def term(value: Metadata) -> str:
     encoded = encode_metadata({"": value})[len('{"":') : -1]
     # No JSON value begins with an s, so the two forms cannot meet.
     return encoded.decode() if len(encoded) <= _LONGEST_TERM else f"sha256:{Digest.of(encoded).hex}"
+
+
+def joined(parts: Iterable[tuple[int, int, str]]) -> str:
+    """A document's text out of its chunks: (start, end, text) in order, spans in characters.
+
+    Between chunks only blanks were left out: a space inside a sentence, else a new line.
+    """
+    text, end = "", 0
+    for start, stop, part in parts:
+        if start > end and text:
+            text += " " if part[:1].islower() else "\n"
+        text += part[max(0, end - start) :]
+        end = max(end, stop)
+    return text

@@ -9,7 +9,7 @@ be sealed by the next honest writer.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from trustrag.errors import LedgerError
 from trustrag.ledger.rows import StandingRow
@@ -60,11 +60,22 @@ def empty_node(number: int) -> bytes:
 
 
 class StandingTree:
-    """What stands, as one read transaction sees it: now, or as of a past snapshot."""
+    """What stands, as one read transaction sees it: now, or as of a past snapshot.
 
-    def __init__(self, session: Session, as_of: int | None = None) -> None:
+    `kept` has the tree of the past that was asked for last, where it led to the root that was `signed`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        as_of: int | None = None,
+        signed: Digest | None = None,
+        kept: "Kept | None" = None,
+    ) -> None:
         self._session = session
         self._as_of = as_of
+        self._signed = signed
+        self._kept: Kept = {} if kept is None else kept
         self._computed: _Past | None = None
         self._nodes: dict[int, bytes] = {}
 
@@ -95,7 +106,12 @@ class StandingTree:
 
     def _past(self) -> "_Past | None":
         if self._as_of is not None and self._computed is None:
-            self._computed = _Past(self._session.standing_at(self._as_of))
+            self._computed = self._kept.get(self._signed) if self._signed else None
+            if self._computed is None:
+                self._computed = _Past(self._session.standing_at(self._as_of))
+                if self._signed and self._computed.root == self._signed:
+                    self._kept.clear()
+                    self._kept[self._signed] = self._computed
         return self._computed
 
 
@@ -109,6 +125,14 @@ class _Past:
         leaves = {BUCKETS + bucket: _node_of_rows(rows) for bucket, rows in self.buckets.items()}
         self.nodes = lift(leaves, empty_node)
 
+    @property
+    def root(self) -> Digest:
+        return Digest(self.nodes.get(1) or empty_node(1))
+
+
+Kept: TypeAlias = dict[Digest, _Past]
+"""Trees of the past by their root."""
+
 
 class Replay:
     """What stood from one snapshot on, each held against the root that was signed for it.
@@ -118,16 +142,16 @@ class Replay:
 
     def __init__(self, session: Session, first: int, signed: Digest) -> None:
         self._session = session
-        self._entries = [_entry_of(row) for row in session.standing_at(first)]
+        self._stood = [(row, _entry_of(row)) for row in session.standing_at(first)]
         self._buckets: dict[int, dict[bytes, bytes]] = {}
-        for entry in self._entries:
-            self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(entry.encode())
+        for row, entry in self._stood:
+            self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(row.entry)
         self._nodes: dict[int, bytes] = {}
         self._lift(self._buckets, first, signed)
 
-    def entries(self) -> list[StandingEntry]:
+    def stood(self) -> list[tuple[StandingRow, StandingEntry]]:
         """What stood in the first snapshot."""
-        return self._entries
+        return self._stood
 
     def step(
         self, snapshot: int, signed: Digest

@@ -7,6 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
+from trustrag.ledger.history import Step, course
 from trustrag.ledger.log import Log, Proved, node_of
 from trustrag.ledger.model import (
     Changes,
@@ -21,12 +22,13 @@ from trustrag.ledger.model import (
 )
 from trustrag.ledger.rows import ChunkRow
 from trustrag.ledger.sqlite import Session
-from trustrag.ledger.standing import StandingTree
+from trustrag.ledger.standing import Kept, StandingTree
 from trustrag.ledger.vectors import VectorFile
 from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import Evidence, Head
+from trustrag.provenance.evidence import Evidence, Head, LoggedEnvelope
 from trustrag.provenance.merkle import inclusion_path
+from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.standing import StandingEntry, StandingProof, standing_root
 
 _MAX_SPANS = 16
@@ -40,6 +42,7 @@ class Memory:
     proved: Proved = field(default_factory=dict)
     entries: dict[bytes, StandingEntry] = field(default_factory=dict)
     spans: dict[tuple[int, tuple[str, ...] | None], Ids] = field(default_factory=dict)
+    past: Kept = field(default_factory=dict)
 
 
 class View:
@@ -49,16 +52,32 @@ class View:
     change.
     """
 
-    def __init__(self, session: Session, vectors: VectorFile, memory: Memory, at: int | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        vectors: VectorFile,
+        memory: Memory,
+        at: int | None = None,
+        log_size: int | None = None,
+    ) -> None:
         self._session = session
         self._vectors = vectors
         self._at = at
         self._memory = memory
         self._snapshot = session.snapshot(at)
         self._log = Log(session, memory.proved)
-        self._tree = StandingTree(session, at)
+        self._log_size = log_size
+        signed = self._snapshot.root if at is not None and self._snapshot is not None else None
+        self._tree = StandingTree(session, at, signed, memory.past)
         self._versions: dict[int, VersionRow | None] = {}
         self._proofs: dict[str, tuple[int, StandingEntry, StandingProof] | None] = {}
+
+    def past(self, version: int) -> "View":
+        """The same commit as of that snapshot; what it hands out is proved to be in the log of this view.
+
+        Computes the whole standing tree of then on its first proof, linear in what stood. The last one is kept.
+        """
+        return View(self._session, self._vectors, self._memory, version, self.snapshot().log_size)
 
     # -- what was sealed
 
@@ -79,6 +98,27 @@ class View:
         snapshot = self.snapshot()
         logged = self._log.logged(snapshot.log_index, snapshot.log_size)
         return Head(self._session.checkpoint(snapshot.version), logged)
+
+    def sealed(self) -> LoggedEnvelope:
+        """The signed snapshot in the log of this view. Raises NotFoundError as `snapshot`."""
+        return self._log.logged(self.snapshot().log_index, self._proved_in())
+
+    def course(self, first: int, head: TrustedSnapshot) -> Iterator[Step]:
+        """What became of documents from snapshot `first` (0: from before the first) to `head`, this view's, as signed.
+
+        To be used up within the view. Linear in what stood first and in all that moved since. Raises NotFoundError for
+        a snapshot that never was, LedgerError where log or rows are not what leads to the head's checkpoint.
+        """
+        checkpoint = head.checkpoint
+        if not 0 <= first <= head.version:
+            raise NotFoundError(f"there is no snapshot {first}: the last one is {head.version}")
+        if self._log.root(checkpoint.size) != checkpoint.root:
+            raise LedgerError("the log in ledger.db does not lead to its checkpoint: run trustrag audit")
+        return course(self._session, self._log, first, self.snapshot())
+
+    def _proved_in(self) -> int:
+        """The size of the log that proofs lead to."""
+        return self.snapshot().log_size if self._log_size is None else self._log_size
 
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """Proves that the log's first `new_size` entries extend its first `old_size`. Raises LedgerError."""
@@ -103,6 +143,11 @@ class View:
     def active(self, doc_id: str) -> VersionRow | None:
         """The version of a document that its row calls active."""
         return next((row for row in self.versions(doc_id) if row.standing == "active"), None)
+
+    def standing(self, doc_id: str) -> VersionRow | None:
+        """The version whose entry stands, or stood in the snapshot that this view is of; unsigned as all rows are."""
+        proof = self._proof(doc_id)
+        return None if proof is None else self._version(proof[0])
 
     def publisher(self, doc_id: str) -> Envelope | None:
         """The source attestation of what stands under this name; None where nothing does.
@@ -130,6 +175,11 @@ class View:
         for _, versions in groupby(self._session.all_versions(), key=lambda row: row.doc_id):
             *_, newest = versions
             yield newest
+
+    def active_documents(self) -> list[VersionRow]:
+        """The version of each document that its row calls active, by document id; an older one after a rollback."""
+        rows = self._session.versions_in(("active",))
+        return sorted(rows, key=lambda row: row.doc_id)
 
     def record(self, source: str) -> SourceRows:
         """What became of all that a source published, now; nothing for a name that never did."""
@@ -230,7 +280,8 @@ class View:
         A row that is missing or damaged becomes an UnprovedPassage: one of them never hides the others.
         Raises NotFoundError when nothing was sealed.
         """
-        size = self.snapshot().log_size
+        self.snapshot()
+        size = self._proved_in()
         return [self._passage(int(chunk_id), size) for chunk_id in chunk_ids]
 
     def _passage(self, chunk_id: int, size: int) -> StoredPassage | UnprovedPassage:

@@ -12,6 +12,7 @@ from trustrag.ledger.admission import Desk, Prepared
 from trustrag.ledger.history import Publisher, Sources, Withdrawals, swept
 from trustrag.ledger.log import Log
 from trustrag.ledger.model import Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.rollback import Plan, Stay
 from trustrag.ledger.rows import ChunkRow, StandingRow
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import EMPTY_TREE, StandingChange
@@ -279,6 +280,33 @@ class Writing:
             found = [row for row in considered if row.standing in _RULED_OVER[ruling.action]]
         return _required(found, ruling)
 
+    # -- going back
+
+    def roll_back(self, plan: Plan, envelopes: Sequence[Envelope]) -> None:
+        """Lets stand what the plan brings back, ends what it ends, and logs who proposed and approved it."""
+        last = self._last
+        if last is None or (last.version, last.root) != (plan.present, plan.present_root):
+            raise ConflictError(f"the ledger is no longer at snapshot {plan.present}: plan the rollback anew")
+        if not (plan.back or plan.gone):
+            raise NotFoundError(f"nothing to roll back: what may stand of snapshot {plan.target} stands")
+        standing = self._change({*(stay.entry.doc_id for stay in plan.back), *plan.gone})
+        for doc_id in plan.gone:
+            rows = self._end(doc_id, standing)
+            self._session.set_standing(rows, "withdrawn", ruled=self._version)
+            standing.remove(doc_id)
+        for stay in plan.back:
+            self._bring_back(stay, standing)
+        for envelope in envelopes:
+            self._log.append(envelope)
+        self._root = standing.store()
+
+    def _bring_back(self, stay: Stay, standing: StandingChange) -> None:
+        said, encoded = stay.entry, stay.row.entry
+        version = self._version_row(stay.row.version, (said.doc_id, said.version, said.document))
+        self._replace(said.doc_id, standing, encoded)
+        self._session.add_standing(version.row, bucket_of(said.doc_id), said.doc_id, self._version, encoded)
+        self._session.set_standing([version.row], "active", ruled=self._version)
+
     # -- what stands
 
     def keep(self) -> None:
@@ -292,13 +320,17 @@ class Writing:
 
     def _replace(self, doc_id: str, standing: StandingChange, entry: bytes) -> None:
         """Lets `entry` stand; the version that did is superseded from this snapshot on."""
+        self._session.set_standing(self._end(doc_id, standing), "superseded")
+        standing.put(doc_id, entry)
+
+    def _end(self, doc_id: str, standing: StandingChange) -> list[int]:
+        """Ends what stands of a document in this snapshot; returns its version's row, or none where nothing did."""
         rows = [row.row for row in self._session.versions(doc_id) if row.standing == "active"]
         stood = standing.stood(doc_id)
         if rows != ([] if stood is None else [stood.row]):
             raise _changed(doc_id)
         self._session.end_standing(rows, self._version)
-        self._session.set_standing(rows, "superseded")
-        standing.put(doc_id, entry)
+        return rows
 
     # -- sealing
 

@@ -16,11 +16,13 @@ from trustrag.ledger import Ids, Ledger, Problem, StoredPassage, UnprovedPassage
 from trustrag.monitor.audited import Audited
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.provenance.evidence import AnySnapshot, VerifiedPassage
+from trustrag.provenance.past import PastSnapshot
 from trustrag.provenance.policy import Policy, TrustedSnapshot
 from trustrag.provenance.statement import (
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     WithdrawalStatement,
@@ -42,6 +44,9 @@ class Refused(Protocol):
     def chunk(self) -> int: ...
 
     @property
+    def refusal(self) -> Refusal: ...
+
+    @property
     def reason(self) -> str: ...
 
 
@@ -54,8 +59,11 @@ class Gate(Protocol):
     def accept(self, view: View, now: int) -> TrustedSnapshot:
         """The snapshot that this view shows, or VerificationError."""
 
+    def past(self, view: View, today: TrustedSnapshot, version: int, now: int) -> tuple[View, PastSnapshot]:
+        """What stood in an earlier snapshot, or VerificationError."""
+
     def prove_all(
-        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: TrustedSnapshot, now: int
+        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: AnySnapshot, now: int
     ) -> Sequence[VerifiedPassage | Refused]:
         """Each of them, verified or refused."""
 
@@ -208,6 +216,8 @@ def _require_authority(envelope: Envelope, policy: Policy, index: int) -> None:
             policy.authorise(envelope, SnapshotStatement, log_index=index)
         case WithdrawalStatement():
             policy.authorise(envelope, WithdrawalStatement, log_index=index)
+        case RollbackStatement():
+            policy.authorise(envelope, RollbackStatement, log_index=index)
 
 
 def _index(index: Indexed) -> tuple[Ids, list[Problem]]:

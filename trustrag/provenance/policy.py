@@ -25,6 +25,7 @@ from trustrag.provenance.statement import (
     DocumentClaim,
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     Statement,
@@ -63,6 +64,7 @@ _PURPOSES: Final[dict[type, tuple[Purpose, ...]]] = {
     ReviewStatement: ("screen", "review"),
     SnapshotStatement: ("seal",),
     WithdrawalStatement: ("seal",),
+    RollbackStatement: ("seal", "review"),
 }
 
 
@@ -358,6 +360,20 @@ class Policy:
             if len(approving) < role.threshold:
                 reason = f"{len(approving)} of {role.threshold} {purpose} keys approve this ingest"
                 raise AuthorityError(Refusal.BELOW_THRESHOLD, reason)
+
+    def check_rollback(
+        self, proposal: Attested[RollbackStatement], approvals: Sequence[Attested[RollbackStatement]]
+    ) -> None:
+        """Raises AuthorityError BELOW_THRESHOLD unless enough reviewers signed what the operator proposes.
+
+        The very same bytes, so the same step: an approval of another target, or of an earlier present, is none.
+        """
+        approving = {
+            one.key.raw for one in approvals if one.role == "review" and one.payload == proposal.payload
+        }
+        if len(approving) < self.review.threshold:
+            reason = f"{len(approving)} of {self.review.threshold} reviewers approve this rollback"
+            raise AuthorityError(Refusal.BELOW_THRESHOLD, reason)
 
     def accept(
         self, note: bytes, *, newer_than: SeenCheckpoint | None, consistency: Sequence[bytes] = (), now: int

@@ -110,7 +110,7 @@ class _Run:
     def paper(self, poison: Poison) -> Paper:
         """The document that carries a poison: one of its own, or the next version of an honest one."""
         if poison.replaces is not None:
-            self._versions[poison.replaces] = self._workspace.history(poison.replaces)[-1].version
+            self._versions[poison.replaces] = self._workspace.history.document(poison.replaces)[-1].version
             return Paper(self._edited(poison), poison.replaces, _titled(poison))
         self._count["named"] += 1
         name = f"{_PREFIX}{self._count['named']}"

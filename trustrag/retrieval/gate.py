@@ -14,6 +14,7 @@ from trustrag.errors import MalformedError, Refusal, StaleError, VerificationErr
 from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.evidence import (
+    AnySnapshot,
     Head,
     RefusedPassage,
     VerdictCache,
@@ -21,6 +22,7 @@ from trustrag.provenance.evidence import (
     accept_head,
     verify_passage,
 )
+from trustrag.provenance.past import PastSnapshot, accept_past
 from trustrag.provenance.policy import Policy, SeenCheckpoint, TrustedSnapshot
 from trustrag.provenance.statement import Context
 
@@ -116,8 +118,20 @@ class Gate:
         self._accepted = (head, snapshot.version, snapshot)
         return snapshot
 
+    def past(self, view: View, today: TrustedSnapshot, version: int, now: int) -> tuple[View, PastSnapshot]:
+        """What stood in an earlier snapshot, proved to be in the log that `today` ends; `view` is what shows today.
+
+        Raises NotFoundError where the ledger has no such snapshot, and what `accept_past` raises.
+        """
+        then = view.past(version)
+        shown = then.sealed()
+        snapshot = accept_past(
+            shown.envelope, shown.index, shown.proof, self.policy, today, version=version, now=now
+        )
+        return then, snapshot
+
     def prove(
-        self, stored: StoredPassage | UnprovedPassage, snapshot: TrustedSnapshot, now: int
+        self, stored: StoredPassage | UnprovedPassage, snapshot: AnySnapshot, now: int
     ) -> VerifiedPassage | RefusedPassage:
         """The passage, verified under this snapshot, or why not."""
         if isinstance(stored, UnprovedPassage):
@@ -139,7 +153,7 @@ class Gate:
             return RefusedPassage(doc_id, chunk, error.refusal, str(error))
 
     def prove_all(
-        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: TrustedSnapshot, now: int
+        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: AnySnapshot, now: int
     ) -> list[VerifiedPassage | RefusedPassage]:
         """Each of them, verified or refused, in order."""
         return [self.prove(passage, snapshot, now) for passage in stored]

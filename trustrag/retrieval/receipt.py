@@ -15,6 +15,7 @@ from typing import Final, Self, get_args
 import numpy as np
 
 from trustrag.errors import MalformedError
+from trustrag.index.base import Vector
 from trustrag.provenance.canonical import (
     Digest,
     Encodable,
@@ -262,7 +263,12 @@ class ReceiptFile:
 
 
 def receipt_of(report: SearchReport, policy: Policy, signer: Signer, index: str, now: int) -> ReceiptFile:
-    """The receipt of a search that was made under `policy` with this kind of index, signed; `now` in unix seconds."""
+    """The receipt of a search that was made under `policy` with this kind of index, signed; `now` in unix seconds.
+
+    Raises ValueError for a search of the past: nothing proposed its candidates, so there is nothing to answer for.
+    """
+    if report.as_of is not None:
+        raise ValueError("a receipt is of a search in what stands, and this one was in the past")
     asked, info = report.asked, report.snapshot
     receipt = Receipt(
         context=policy.context,
@@ -293,7 +299,7 @@ def received(report: SearchReport) -> tuple[ReceivedPassage, ...]:
     )
 
 
-def query_of(asked: Asked) -> "np.typing.NDArray[np.float32]":
+def query_of(asked: Asked) -> Vector:
     """The vector that was searched with, float32[d]. Raises MalformedError for what is none."""
     if len(asked.vector) % 4 or not asked.vector:
         raise MalformedError("the receipt's vector is no row of float32 values")

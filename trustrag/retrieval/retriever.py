@@ -12,9 +12,10 @@ again against the caller's filter. An index that lies can leave something out, a
 import logging
 import math
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -25,13 +26,14 @@ from trustrag.index.locks import ReadWriteLock
 from trustrag.index.opening import open_index
 from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.canonical import Digest, Metadata
-from trustrag.provenance.evidence import Head, RefusedPassage, VerifiedPassage
+from trustrag.provenance.evidence import AnySnapshot, Head, RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage
-from trustrag.provenance.policy import TrustedSnapshot
+from trustrag.provenance.past import PastSnapshot
 from trustrag.retrieval.asked import Asked
 from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.pool import Pool
 from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, rerank
+from trustrag.retrieval.scan import Scan
 
 SOURCE_SHARE = 4
 """Places that one source may take among the candidates: this many, or as many as were asked for if more.
@@ -44,6 +46,7 @@ DEPTH = 200
 """How many hits to look at for more candidates once there are enough for the answer."""
 
 _BLOCK = 20_000
+_Hits: TypeAlias = Callable[[Collection[str] | None, int], list[Hit]]
 _LOG = logging.getLogger(__name__)
 
 
@@ -79,7 +82,8 @@ class SearchReport:
     """What was found and proved, best context first, and what was refused and why.
 
     `considered` proved candidates were compared by ranking. `faults` tells where the index said something
-    untrue. `evidence()` proves the passages without the store.
+    untrue. `evidence()` proves the passages without the store. `as_of` is None for what stands; for what stood once it
+    is when `snapshot` was sealed, in unix seconds.
     """
 
     asked: Asked
@@ -88,6 +92,7 @@ class SearchReport:
     contested: tuple[Contest, ...]
     certificate: Certificate | None
     snapshot: SnapshotInfo
+    as_of: int | None
     considered: int
     faults: tuple[str, ...]
     head: Head = field(repr=False)
@@ -99,7 +104,12 @@ class SearchReport:
         return self.asked.question
 
     def evidence(self) -> EvidenceFile:
-        """All that proves `passages` to somebody who has the policy and nothing else of the store."""
+        """All that proves `passages` to somebody who has the policy and nothing else of the store.
+
+        Raises ValueError for what stood once: an evidence file is about what stands.
+        """
+        if self.as_of is not None:
+            raise ValueError("an evidence file proves what stands, and these passages are of the past")
         shown = (
             ShownPassage(found.text, found.metadata, found.vector, found.evidence) for found in self.stored
         )
@@ -156,10 +166,12 @@ class Retriever:
         mode: Mode = "weighted",
         min_support: int = 0,
         vector: Vector | None = None,
+        at: int | None = None,
     ) -> SearchReport:
         """The k best proved passages for this question; `vector` in place of the question's own.
 
-        `sources` and `where` (equal metadata fields) hold before the search and again on what was proved.
+        `sources` and `where` (equal metadata fields) hold before the search and again on what was proved. `at` asks for
+        what stood in that snapshot: keys and time are today's, the search is exact, and the answer says `as_of`.
         Passages that are refused are replaced by the next best. Raises ValueError for a bad k, mode or
         vector, BackendError when embedder or index fail, and VerificationError when the ledger's head
         itself is not to be believed.
@@ -169,7 +181,7 @@ class Retriever:
         query = self._query(question, vector)
         share = max(SOURCE_SHARE, k)
         pool = Pool(query, k, OVERDRAW * share, share, _publishers(self.gate, sources), where, sources)
-        snapshot, head = self._fill(pool, now)
+        snapshot, head = self._fill(pool, now) if at is None else self._fill_of_past(pool, at, now)
         given = None if sources is None else tuple(sorted(sources))
         asked = Asked(question, query.astype("<f4").tobytes(), k, mode, min_support, given, where)
         return _report(asked, pool, snapshot, head)
@@ -186,11 +198,20 @@ class Retriever:
         found = sorted(pool.found, key=lambda one: -one.candidate.relevance)
         return tuple(one.passage for one in found[:k])
 
-    def _fill(self, pool: Pool, now: int) -> tuple[TrustedSnapshot, Head]:
+    def _fill(self, pool: Pool, now: int) -> tuple[AnySnapshot, Head]:
         gate = self.gate
         with gate.opened(self._ledger, now) as (view, snapshot):
-            self._follow(view, snapshot.version)
-            for stored in self._drawn(view, snapshot.version, pool):
+            version = snapshot.version
+            self._follow(view, version)
+            for stored in _drawn(view, pool, lambda *wanted: self._hits(view, version, pool, *wanted)):
+                pool.take(stored, gate.prove(stored, snapshot, now))
+            return snapshot, view.head()
+
+    def _fill_of_past(self, pool: Pool, at: int, now: int) -> tuple[AnySnapshot, Head]:
+        gate = self.gate
+        with gate.opened(self._ledger, now) as (view, today):
+            then, snapshot = gate.past(view, today, at, now)
+            for stored in _drawn(then, pool, Scan(then, pool).hits):
                 pool.take(stored, gate.prove(stored, snapshot, now))
             return snapshot, view.head()
 
@@ -231,30 +252,8 @@ class Retriever:
         unit: Vector = (query / np.float32(length)).astype(np.float32)
         return unit
 
-    def _drawn(self, view: View, version: int, pool: Pool) -> Iterator[StoredPassage | UnprovedPassage]:
-        """Candidates, nearest first, for as long as the pool wants any, drawing deeper and deeper.
-
-        Once a source has its share, the index is asked for the others only. To fill the answer this goes to
-        the end of the index; for the sake of comparison to `DEPTH` only.
-        """
-        depth, total = pool.size, view.chunk_total()
-        while True:
-            open_to = pool.open_to
-            # No more than there are chunks, or an index that makes ids up would be asked for ever.
-            hits = self._hits(view, version, pool, open_to, min(depth, total))
-            fresh = pool.fresh(hits)
-            for start in range(0, len(fresh), pool.size):
-                for stored in view.passages(fresh[start : start + pool.size]):
-                    yield stored
-                    if pool.full:
-                        return
-            if pool.open_to == open_to:
-                if len(hits) < depth or (pool.enough and depth >= DEPTH):
-                    return
-                depth = max(2 * depth, DEPTH)
-
     def _hits(
-        self, view: View, version: int, pool: Pool, sources: frozenset[str] | None, count: int
+        self, view: View, version: int, pool: Pool, sources: Collection[str] | None, count: int
     ) -> list[Hit]:
         """What the index says is nearest: at most `count` hits."""
         with self._turns.reading():
@@ -302,6 +301,29 @@ class Retriever:
             _LOG.warning("%s", error)
 
 
+def _drawn(view: View, pool: Pool, hits: _Hits) -> Iterator[StoredPassage | UnprovedPassage]:
+    """Candidates, nearest first, for as long as the pool wants any, drawing deeper and deeper.
+
+    Once a source has its share, the index is asked for the others only. To fill the answer this goes to
+    the end of the index; for the sake of comparison to `DEPTH` only.
+    """
+    depth, total = pool.size, view.chunk_total()
+    while True:
+        open_to = pool.open_to
+        # No more than there are chunks, or an index that makes ids up would be asked for ever.
+        found = hits(open_to, min(depth, total))
+        fresh = pool.fresh(found)
+        for start in range(0, len(fresh), pool.size):
+            for stored in view.passages(fresh[start : start + pool.size]):
+                yield stored
+                if pool.full:
+                    return
+        if pool.open_to == open_to:
+            if len(found) < depth or (pool.enough and depth >= DEPTH):
+                return
+            depth = max(2 * depth, DEPTH)
+
+
 def _vectors(view: View, ids: Ids) -> Vectors:
     """The ledger's vectors for a cache file; ids that the ledger never gave make the file foreign."""
     try:
@@ -316,7 +338,7 @@ def _publishers(gate: Gate, sources: Collection[str] | None) -> frozenset[str]:
     return named if sources is None else named.intersection(sources)
 
 
-def _report(asked: Asked, pool: Pool, snapshot: TrustedSnapshot, head: Head) -> SearchReport:
+def _report(asked: Asked, pool: Pool, snapshot: AnySnapshot, head: Head) -> SearchReport:
     candidates = [found.candidate for found in pool.found]
     ranking = rerank(
         asked.question, candidates, limit=asked.k, mode=asked.mode, min_support=asked.min_support
@@ -342,6 +364,7 @@ def _report(asked: Asked, pool: Pool, snapshot: TrustedSnapshot, head: Head) -> 
             expires=snapshot.expires,
             witnesses=checkpoint.witnesses,
         ),
+        as_of=statement.issued_at if isinstance(snapshot, PastSnapshot) else None,
         considered=len(pool.found),
         faults=tuple(pool.faults),
         head=head,

@@ -4,14 +4,19 @@ from trustrag.authority import KeyFact
 from trustrag.ingest.document import Document
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
 from trustrag.monitor.audit import AuditReport
+from trustrag.monitor.custody import Chain, Link
+from trustrag.monitor.history import Difference, Event, SnapshotFact
 from trustrag.monitor.record import Assessment
+from trustrag.monitor.rollback import RollbackStep
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
 from trustrag.provenance.policy import Bounds, Source
 from trustrag.retrieval.answer import Abstained, Grounded
 from trustrag.retrieval.ranking import Mode
+from trustrag.retrieval.replay import Replay
 from trustrag.retrieval.retriever import RankedPassage, SearchReport
+from trustrag.workspace.history import History, RolledBack, approve_rollback
 from trustrag.workspace.wiring import AnyEmbedder, verify_evidence
 from trustrag.workspace.workspace import Workspace
 
@@ -22,19 +27,29 @@ __all__ = [
     "AttestReport",
     "AuditReport",
     "Bounds",
+    "Chain",
+    "Difference",
     "Document",
+    "Event",
     "EvidenceReport",
     "Grounded",
+    "History",
     "IngestReport",
     "KeyFact",
+    "Link",
     "Metadata",
     "Mode",
     "Outcome",
     "RankedPassage",
     "RefusedPassage",
+    "Replay",
+    "RollbackStep",
+    "RolledBack",
     "SearchReport",
+    "SnapshotFact",
     "Source",
     "VerifiedPassage",
     "Workspace",
+    "approve_rollback",
     "verify_evidence",
 ]

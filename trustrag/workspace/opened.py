@@ -83,11 +83,15 @@ class Opened:
                 self._retriever.gate = self._gate(policy)
             return self._retriever
 
+    def gate(self) -> Gate:
+        """A gate of today's policy, for what needs no index: it opens no embedder."""
+        return self._gate(self.policy)
+
     @contextmanager
     def writing(self) -> Iterator[Ledger]:
         """The ledger, open for writing, at a head that was not rolled back: nothing is ever sealed over an old copy."""
         with Ledger.open(self.folder, write=True) as ledger:
-            gate = self._gate(self.policy)
+            gate = self.gate()
             with ledger.view() as view:
                 try:
                     gate.accept(view, self.clock())

@@ -37,7 +37,9 @@ from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
+from trustrag.workspace.history import History
 from trustrag.workspace.opened import Opened
+from trustrag.workspace.receipts import Receipts
 from trustrag.workspace.wiring import (
     CUSTOM,
     AnyEmbedder,
@@ -344,8 +346,12 @@ class Workspace:
         mode: Mode = "weighted",
         min_support: int = 0,
         vector: Vector | None = None,
+        at: int | None = None,
     ) -> SearchReport:
-        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`."""
+        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`.
+
+        `at` is a snapshot's version: then what stood in it is searched, and the answer says `as_of`.
+        """
         sources = None if sources is None else named(sources)
         for name in sources or ():
             self.authority.source(name)
@@ -358,6 +364,7 @@ class Workspace:
             mode=mode,
             min_support=min_support,
             vector=vector,
+            at=at,
         )
 
     def ask(
@@ -389,14 +396,19 @@ class Workspace:
         """
         return self._opened.searcher().read(doc_id, now=self._clock())
 
-    def history(self, doc_id: str) -> list[VersionRow]:
-        """Every version of a document, oldest first, as the ledger remembers it (unsigned)."""
-        return self._opened.reader().versions(doc_id)
+    @property
+    def receipts(self) -> Receipts:
+        """Signed receipts of searches, and their replay."""
+        return Receipts(self._opened)
+
+    @property
+    def history(self) -> History:
+        """What became of documents: snapshots, differences, rollback, and the chain of custody of a passage."""
+        return History(self._opened)
 
     def standing_documents(self, source: str | None = None) -> list[VersionRow]:
         """The documents that stand (of one source), as the ledger remembers them (unsigned), by id."""
-        rows = self._opened.reader().documents()
-        return [row for row in rows if row.standing == "active" and source in (None, row.source_name)]
+        return [row for row in self._opened.reader().active_documents() if source in (None, row.source_name)]
 
     def audit(self, progress: Progress | None = None, *, incremental: bool = False) -> AuditReport:
         """Verify everything again: log, trees, texts, vectors, signatures, index rows.
