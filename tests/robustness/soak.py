@@ -28,9 +28,9 @@ from trustrag.errors import ConflictError, NotFoundError, TrustragError
 from trustrag.workspace import Document, Workspace
 
 READERS = 4
-PAUSE = (0.5, 3.0)  # seconds between two kills, at least and at most
+PAUSE = (1.0, 5.0)  # seconds between two kills, at least and at most
 WRITER_SHARE = 0.4  # of the kills
-NAMES = 400  # documents that there may be: small enough for each to be published again and again
+NAMES = 60  # documents of a source that there may be: few enough for each to be ruled on and published again
 Standing: TypeAlias = dict[str, int]  # document -> the version that stands
 
 
@@ -50,57 +50,61 @@ def write(folder: Path, seed: int) -> None:
         while True:
             act = rng.choice((publish, publish, publish, quarantine, restore, withdraw, roll_back))
             with suppress(NotFoundError, ConflictError):  # nothing there to be ruled on
-                act(workspace, rng)
-                info = workspace.snapshot()
-                say(done=act.__name__, snapshot=info.version, standing=standing(workspace))
+                version = act(workspace, rng)
+                say(done=act.__name__, snapshot=version, standing=standing(workspace))
 
 
 def standing(workspace: Workspace) -> Standing:
     return {row.doc_id: row.version for row in workspace.standing_documents()}
 
 
-def publish(workspace: Workspace, rng: random.Random) -> None:
+def publish(workspace: Workspace, rng: random.Random) -> int:
     """The next version of four documents, of either source."""
     source = rng.choice(("acme", "wiki"))
     documents, changed = [], {}
     for number in rng.sample(range(NAMES), 4):
         name = f"{source}/{number}"
-        version = max((row.version for row in workspace.history(name).versions), default=0) + 1
+        version = max((row.version for row in workspace.history.document(name)), default=0) + 1
         text = body(number, version)
         documents.append(Document(name, text.encode(), "text/plain", text))
         changed[name] = version
     say(doing="publish", changed=changed)
     report = workspace.ingest_documents(documents, source=source)
     assert len(report.admitted) == len(documents), report
+    assert report.snapshot is not None
+    return report.snapshot
 
 
-def quarantine(workspace: Workspace, rng: random.Random) -> None:
-    rule(workspace, rng, "quarantine")
+def quarantine(workspace: Workspace, rng: random.Random) -> int:
+    return rule(workspace, rng, "quarantine")
 
 
-def restore(workspace: Workspace, rng: random.Random) -> None:
-    rule(workspace, rng, "restore")
+def restore(workspace: Workspace, rng: random.Random) -> int:
+    return rule(workspace, rng, "restore")
 
 
-def withdraw(workspace: Workspace, rng: random.Random) -> None:
-    rule(workspace, rng, "withdraw")
+def withdraw(workspace: Workspace, rng: random.Random) -> int:
+    return rule(workspace, rng, "withdraw")
 
 
-def rule(workspace: Workspace, rng: random.Random, action: Any) -> None:
+def rule(workspace: Workspace, rng: random.Random, action: Any) -> int:
     """A ruling on one document; on all of a source once in ten times, but for a withdrawal."""
     source = rng.choice(("acme", "wiki"))
     whole = action != "withdraw" and rng.random() < 0.1
     name = None if whole else f"{source}/{rng.randrange(NAMES)}"
     say(doing=action, document=name, source=source if whole else None)
-    workspace.rule(action, reason="soak", doc_id=name, source=source if whole else None)
+    return workspace.rule(action, reason="soak", doc_id=name, source=source if whole else None).version
 
 
-def roll_back(workspace: Workspace, rng: random.Random) -> None:
-    """Back to one of the last ten snapshots."""
-    now = workspace.snapshot().version
-    target = rng.randrange(max(1, now - 10), now + 1)
+def roll_back(workspace: Workspace, rng: random.Random) -> int:
+    """Back to a snapshot of a short while ago."""
+    target = max(1, newest(workspace) - rng.randrange(1, 10))
     say(doing="rollback", target=target)
-    workspace.history.rollback(target, reason="soak")
+    return workspace.history.rollback(target, reason="soak").snapshot.version
+
+
+def newest(workspace: Workspace) -> int:
+    return workspace.search("anything", k=1).snapshot.version
 
 
 # ---- the readers
@@ -215,7 +219,7 @@ class Soak:
                 self.problems.append(f"{changed} was acknowledged and does not stand")
             under_way = ""
         with Workspace.open(self.folder) as workspace:
-            version, now = workspace.snapshot().version, standing(workspace)
+            version, now = newest(workspace), standing(workspace)
         known = self.held.get(version)
         if known is not None and known != now:
             self.problems.append(f"snapshot {version} was acknowledged with other documents than stand now")
@@ -245,7 +249,7 @@ def run(folder: Path, seconds: float, seed: int) -> Soak:
     ) as workspace:
         workspace.add_source("wiki")
         soak = Soak(folder, random.Random(seed))
-        soak.newest = workspace.snapshot().version
+        soak.newest = newest(workspace)
         soak.held[soak.newest] = {}
     soak.run(seconds)
     return soak

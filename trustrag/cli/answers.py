@@ -11,7 +11,7 @@ from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, MalformedError, VerificationError
 
 if TYPE_CHECKING:
-    from trustrag.workspace import SearchReport
+    pass
 
 
 FromSource = Annotated[
@@ -45,6 +45,10 @@ def search(
     evidence: Annotated[
         Path | None, typer.Option(help="Write all that proves the passages to this file.")
     ] = None,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(help="Write a signed receipt of this search to this file, for `trustrag replay`."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find passages: those that are proved, and why others are not."""
@@ -54,7 +58,9 @@ def search(
             question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode
         )
         if evidence is not None:
-            _write_evidence(report, evidence)
+            _write(evidence, report.evidence().encode())
+        if receipt is not None:
+            _write(receipt, workspace.receipts.of(report))
         if as_json:
             print_json(show.report_facts(report))
         else:
@@ -155,8 +161,8 @@ def _require_words(question: str) -> None:
         raise ConfigError("the question is empty")
 
 
-def _write_evidence(report: "SearchReport", path: Path) -> None:
+def _write(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(report.evidence().encode())
+        path.write_bytes(data)
     except OSError as error:
-        raise ConfigError(f"evidence cannot be written to {path}: {error.strerror}") from error
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
