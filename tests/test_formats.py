@@ -57,6 +57,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     statement.REVIEW_TYPE: statement.parse_statement,
     statement.SNAPSHOT_TYPE: statement.parse_statement,
     statement.WITHDRAWAL_TYPE: statement.parse_statement,
+    statement.ROLLBACK_TYPE: statement.parse_statement,
     policy.POLICY_FORMAT: policy.Policy.parse,
     envelope.PAYLOAD_TYPE: envelope.Envelope.parse,
     keys.KEY_FILE_FORMAT: keys.KeyFile.parse,
@@ -72,6 +73,7 @@ WITH_SCHEMA = {
     statement.REVIEW_TYPE,
     statement.SNAPSHOT_TYPE,
     statement.WITHDRAWAL_TYPE,
+    statement.ROLLBACK_TYPE,
     policy.POLICY_FORMAT,
 }
 """What has a schema and an example; an evidence file is too long for an example, and the sample is one."""

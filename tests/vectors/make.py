@@ -27,7 +27,12 @@ from trustrag.provenance.envelope import sign
 from trustrag.provenance.evidence import RefusedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage, verify_evidence_file
 from trustrag.provenance.standing import bucket_of
-from trustrag.provenance.statement import SnapshotStatement, Statement, WithdrawalStatement
+from trustrag.provenance.statement import (
+    RollbackStatement,
+    SnapshotStatement,
+    Statement,
+    WithdrawalStatement,
+)
 
 FOLDER = Path(__file__).parent / "trustrag"
 DOCUMENTS = (
@@ -52,6 +57,13 @@ def statements() -> list[dict[str, Any]]:
             "seal",
         ),
         ("withdrawal", WithdrawalStatement(CONTEXT, "guide/logs.md", None, "superseded by law", NOW), "seal"),
+        (
+            "rollback",
+            RollbackStatement(
+                CONTEXT, 1, Digest(merkle.EMPTY_ROOT), 3, Digest.of(b"present"), "a bad batch", NOW
+            ),
+            "review",
+        ),
     ]
     return [
         {
