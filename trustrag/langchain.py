@@ -217,6 +217,7 @@ class TrustedVectorStore(VectorStore):
             sources=kwargs.get("sources"),
             mode=kwargs.get("mode", self.mode),
             vector=vector,
+            at=kwargs.get("at"),
         )
         return report.passages
 
@@ -231,12 +232,19 @@ class ProvenanceRetriever(BaseRetriever):
     mode: Mode = "weighted"
     sources: tuple[str, ...] | None = None
     where: dict[str, Any] | None = None
+    at: int | None = None
+    """A snapshot's version: then what stood in it is returned, and each document says `as_of`."""
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
         report = self.workspace.search(
-            query, k=self.k if k is None else k, mode=self.mode, sources=self.sources, where=self.where
+            query,
+            k=self.k if k is None else k,
+            mode=self.mode,
+            sources=self.sources,
+            where=self.where,
+            at=self.at,
         )
         return [_document(ranked.passage, ranked) for ranked in report.passages]
 
@@ -323,6 +331,8 @@ def _told(passage: VerifiedPassage) -> dict[str, Any]:
         "snapshot": passage.snapshot_version,
         "doc_id": passage.doc_id,
         "chunk": passage.index,
+        # None for what stands; what stood once says when, in unix seconds, and `snapshot` says in which.
+        "as_of": passage.as_of,
     }
 
 

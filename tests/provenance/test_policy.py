@@ -52,6 +52,7 @@ from trustrag.provenance.statement import (
     Context,
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     Statement,
@@ -310,6 +311,8 @@ def test_a_source_is_found_by_name() -> None:
 
 # --- authorise -------------------------------------------------------------------------------------------
 
+ROLLBACK = RollbackStatement(CONTEXT, 1, Digest.of(b"then"), 3, Digest.of(b"now"), "a bad batch", NOW)
+
 KINDS: list[tuple[type[Statement], Statement, str, tuple[str, ...]]] = [
     (SourceStatement, source_statement(DOC), "source", ("source", "other")),
     (IngestStatement, ingest_statement(SAID, DOC), "ingest", ("ingest",)),
@@ -321,6 +324,7 @@ KINDS: list[tuple[type[Statement], Statement, str, tuple[str, ...]]] = [
         ("seal",),
     ),
     (WithdrawalStatement, WithdrawalStatement(CONTEXT, "a", None, "gone", NOW), "seal", ("seal",)),
+    (RollbackStatement, ROLLBACK, "seal", ("review", "review2", "seal")),
 ]
 
 
@@ -728,3 +732,35 @@ def test_nobody_else_makes_a_sealed_value(made: Attested[Any] | TrustedCheckpoin
 def test_an_authority_error_names_its_refusal() -> None:
     with pytest.raises(AuthorityError, match="UNKNOWN_KEY: key"):
         POLICY.authorise(sign(b"{}", KEYS["stranger"]), SourceStatement, log_index=0)
+
+
+REVIEWED = replace(POLICY, review=replace(POLICY.review, threshold=2))
+
+
+def said_by(name: str, statement: RollbackStatement = ROLLBACK) -> Attested[RollbackStatement]:
+    return REVIEWED.authorise(sign(statement.encode(), KEYS[name]), RollbackStatement, log_index=1)
+
+
+def test_a_rollback_takes_as_many_reviewers_as_the_policy_asks() -> None:
+    proposal, one, two = said_by("seal"), said_by("review"), said_by("review2")
+    REVIEWED.check_rollback(proposal, [one, two])
+    POLICY.check_rollback(proposal, [])
+    for approvals in ([], [one], [one, one], [one, proposal]):
+        reason = refused(Refusal.BELOW_THRESHOLD, REVIEWED.check_rollback, proposal, approvals)
+        assert "of 2 reviewers" in reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target": 2},
+        {"present": 4},
+        {"target_root": Digest.of(b"other")},
+        {"present_root": Digest.of(b"other")},
+        {"reason": "another"},
+        {"issued_at": NOW + 1},
+    ],
+)
+def test_an_approval_is_of_the_very_same_step(change: dict[str, Any]) -> None:
+    other = said_by("review2", replace(ROLLBACK, **change))
+    refused(Refusal.BELOW_THRESHOLD, REVIEWED.check_rollback, said_by("seal"), [said_by("review"), other])

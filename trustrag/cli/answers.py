@@ -42,6 +42,12 @@ def search(
     source: FromSource = None,
     where: Where = None,
     mode: Ranking = "weighted",
+    at: Annotated[
+        int | None,
+        typer.Option(
+            "--at", min=1, metavar="SNAPSHOT", help="What stood in that snapshot, under today's keys."
+        ),
+    ] = None,
     evidence: Annotated[
         Path | None, typer.Option(help="Write all that proves the passages to this file.")
     ] = None,
@@ -53,9 +59,11 @@ def search(
 ) -> None:
     """Find passages: those that are proved, and why others are not."""
     _require_words(question)
+    if at is not None and evidence is not None:
+        raise ConfigError("--evidence proves what stands, and --at asks for what stood: one of them")
     with open_workspace(context) as workspace:
         report = workspace.search(
-            question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode
+            question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode, at=at
         )
         if evidence is not None:
             _write(evidence, report.evidence().encode())

@@ -32,6 +32,12 @@ _WIDTH = 100
 
 def print_report(report: "SearchReport") -> None:
     """Each passage with source, version, date, key, verdict and scores; then what was refused, and why."""
+    if report.as_of is not None:
+        typer.secho(
+            f"AS OF snapshot {report.snapshot.version}, sealed {time_of(report.as_of)}: what stood then, and maybe stands no "
+            "more. Keys and expiry are today's: who was suspended or revoked since is silent here, too.",
+            fg="yellow",
+        )
     for contest in report.contested:
         left, right = ", ".join(contest.sources), ", ".join(contest.other_sources)
         typer.secho(
@@ -51,7 +57,7 @@ def print_report(report: "SearchReport") -> None:
         if info.witnesses
         else "not protected against a split view"
     )
-    typer.secho(f"snapshot {info.version} of {_time(info.issued_at)}, {guard}", dim=True)
+    typer.secho(f"snapshot {info.version} of {time_of(info.issued_at)}, {guard}", dim=True)
 
 
 def _print_passage(ranked: "RankedPassage") -> None:
@@ -60,8 +66,8 @@ def _print_passage(ranked: "RankedPassage") -> None:
     typer.secho(f"{ranked.rank}. {place}", bold=True)
     marks = " probation" if passage.probation else ""
     typer.echo(
-        f"   VERIFIED source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) version {passage.version} "
-        f"signed {_time(passage.issued_at)} key {passage.key_id[:16]}"
+        f"   VERIFIED{_as_of(passage)} source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) "
+        f"version {passage.version} signed {time_of(passage.issued_at)} key {passage.key_id[:16]}"
     )
     told = ranked.explanation
     line = f"   score {ranked.score:.3f} relevance {ranked.relevance:.3f}"
@@ -80,6 +86,10 @@ def _print_passage(ranked: "RankedPassage") -> None:
     typer.echo("")
 
 
+def _as_of(passage: "VerifiedPassage") -> str:
+    return "" if passage.as_of is None else f" AS OF snapshot {passage.snapshot_version}"
+
+
 def print_refused(refused: "tuple[RefusedPassage, ...]") -> None:
     """One line for each passage that was found and not believed."""
     for entry in refused:
@@ -91,6 +101,7 @@ def report_facts(report: "SearchReport") -> dict[str, object]:
     """A search report as plain facts."""
     return {
         "question": report.question,
+        "as_of": _as_of_facts(report.snapshot.version, report.as_of),
         "passages": [
             passage_facts(ranked.passage)
             | {"rank": ranked.rank, "score": ranked.score, "relevance": ranked.relevance}
@@ -104,8 +115,8 @@ def report_facts(report: "SearchReport") -> dict[str, object]:
         "snapshot": {
             "version": report.snapshot.version,
             "root": report.snapshot.root.hex,
-            "issued": _time(report.snapshot.issued_at),
-            "expires": _time(report.snapshot.expires),
+            "issued": time_of(report.snapshot.issued_at),
+            "expires": time_of(report.snapshot.expires),
             "witnesses": list(report.snapshot.witnesses),
         },
     }
@@ -124,14 +135,20 @@ def passage_facts(passage: "VerifiedPassage") -> dict[str, object]:
         "probation": passage.probation,
         "verdict": "verified",
         "key": passage.key_id,
-        "signed": _time(passage.issued_at),
-        "expires": _time(passage.expires),
+        "signed": time_of(passage.issued_at),
+        "expires": time_of(passage.expires),
         "licence": passage.licence,
         "media_type": passage.media_type,
         "span": [passage.start, passage.end],
         "metadata": dict(passage.metadata),
         "snapshot": passage.snapshot_version,
+        "as_of": _as_of_facts(passage.snapshot_version, passage.as_of),
     }
+
+
+def _as_of_facts(snapshot: int, as_of: int | None) -> dict[str, object] | None:
+    """None for what stands; else which past it is of."""
+    return None if as_of is None else {"snapshot": snapshot, "sealed": time_of(as_of)}
 
 
 def _refused_facts(entry: "RefusedPassage") -> dict[str, object]:
@@ -166,7 +183,7 @@ def print_answer(answer: "Grounded | Abstained") -> None:
     for number, passage in enumerate(answer.passages, 1):
         typer.echo(
             f"[{number}] {one_line(passage.doc_id)} version {passage.version}, source {passage.source}, "
-            f"signed {_time(passage.issued_at)}, key {passage.key_id[:16]}, verified"
+            f"signed {time_of(passage.issued_at)}, key {passage.key_id[:16]}, verified"
         )
 
 
@@ -212,7 +229,7 @@ def print_outcome(outcome: "VerifiedPassage | RefusedPassage") -> None:
     name = f"{one_line(outcome.doc_id)} chunk {outcome.index + 1}/{outcome.count}"
     typer.echo(
         f"VERIFIED {name} version {outcome.version} source {outcome.source} "
-        f"signed {_time(outcome.issued_at)} key {outcome.key_id[:16]} as of snapshot {outcome.snapshot_version}"
+        f"signed {time_of(outcome.issued_at)} key {outcome.key_id[:16]} as of snapshot {outcome.snapshot_version}"
     )
 
 
@@ -268,5 +285,6 @@ def print_audit(report: "AuditReport") -> None:
     )
 
 
-def _time(seconds: int) -> str:
+def time_of(seconds: int) -> str:
+    """Unix seconds as RFC 3339 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,13 +5,15 @@ from trustrag.ingest.document import Document
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
 from trustrag.monitor.audit import AuditReport
 from trustrag.monitor.custody import Chain, Link
-from trustrag.monitor.history import Difference, Event, SnapshotFact
+from trustrag.monitor.history import Change, Difference, Event, SnapshotFact
+from trustrag.monitor.lineage import openlineage_of, prov_of
 from trustrag.monitor.record import Assessment
 from trustrag.monitor.rollback import RollbackStep
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
 from trustrag.provenance.policy import Bounds, Source
+from trustrag.provenance.statement import RollbackStatement
 from trustrag.retrieval.answer import Abstained, Grounded
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.replay import Replay
@@ -28,6 +30,7 @@ __all__ = [
     "AuditReport",
     "Bounds",
     "Chain",
+    "Change",
     "Difference",
     "Document",
     "Event",
@@ -43,6 +46,7 @@ __all__ = [
     "RankedPassage",
     "RefusedPassage",
     "Replay",
+    "RollbackStatement",
     "RollbackStep",
     "RolledBack",
     "SearchReport",
@@ -51,5 +55,7 @@ __all__ = [
     "VerifiedPassage",
     "Workspace",
     "approve_rollback",
+    "openlineage_of",
+    "prov_of",
     "verify_evidence",
 ]

@@ -105,7 +105,7 @@ class History:
 
     def approve(self, proposal: bytes, *, key: str = "") -> Envelope:
         """See `approve_rollback`, with a reviewer's key that is held here."""
-        return approve_rollback(self._opened.authority, proposal, key=key)
+        return approve_rollback(self._opened.authority, proposal, key=key)[0]
 
     def rollback(
         self, snapshot: int, *, reason: str, approvals: str | Path | Sequence[Envelope] = ()
@@ -138,7 +138,9 @@ class History:
             yield shown
 
 
-def approve_rollback(authority: Authority, proposal: bytes, *, key: str = "") -> Envelope:
+def approve_rollback(
+    authority: Authority, proposal: bytes, *, key: str = ""
+) -> tuple[Envelope, RollbackStatement]:
     """A reviewer's approval of a proposed rollback, by a key that is held here: needs the trust root and nothing else.
 
     `key` begins the id of one of the policy's review keys, where several are held. Raises `MalformedError` for what is
@@ -152,7 +154,7 @@ def approve_rollback(authority: Authority, proposal: bytes, *, key: str = "") ->
             Refusal.WRONG_CONTEXT, "the rollback was proposed for another store or collection"
         )
     reviewers = [known for known in policy.review.keys if known.key.key_id.startswith(key)]
-    return sign(proposal, authority.signer(reviewers, "approve a rollback"))
+    return sign(proposal, authority.signer(reviewers, "approve a rollback")), said
 
 
 @contextmanager
