@@ -10,11 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from nacl.signing import SigningKey
 
 from tests.attacks.envelopes import canonical, envelope, stolen_key
 from tests.attacks.scene import QUESTION, Scene, attack, document, not_stopped
-from trustrag.errors import Refusal, VerificationError
+from trustrag.errors import MalformedError, Refusal, VerificationError
 from trustrag.workspace import RefusedPassage, Workspace, verify_evidence
 
 STRANGER = SigningKey(b"\x66" * 32)
@@ -412,3 +413,39 @@ def test_omitting_index(scene: Scene) -> None:
     assert any("is missing: this passage stands and cannot be found" in problem.what for problem in problems)
     scene.say("left out without a word")
     scene.say("audit names it")
+
+
+@attack(
+    "a live index that leaves passages out, of whoever signs receipts",
+    "the receipt is replayed exactly on the snapshot that it names",
+)
+def test_omission_under_a_receipt(scene: Scene) -> None:
+    from tests.attacks.scene import NOW
+
+    with behind(scene, [(scene.chunk("travel.txt"), 0.5)]) as (retriever, _), scene.open() as workspace:
+        data = workspace.receipts.of(retriever.search(QUESTION, k=5, now=NOW))
+        found = workspace.receipts.replay(data)
+    assert not found.same
+    assert "retention.txt" in [passage.doc_id for passage in found.missing]
+    scene.say("MISSING, by name")
+
+
+@attack(
+    "edit a receipt, or put another question beside it",
+    "signed; question, vector and filter have its digests",
+)
+def test_edited_receipt(scene: Scene) -> None:
+    with scene.open() as workspace:
+        data = workspace.receipts.of(workspace.search(QUESTION, k=3))
+        for field, value in (("question", "Is lunch at noon?"), ("where", '{"audience":"public"}')):
+            with pytest.raises(MalformedError):
+                workspace.receipts.replay(canonical(json.loads(data) | {field: value}))
+        bent = json.loads(data)
+        inner = json.loads(bent["envelope"])
+        payload = base64.b64decode(inner["payload"]).replace(b'"snapshot":', b'"snapshot":1')
+        inner["payload"] = base64.b64encode(payload).decode()
+        bent["envelope"] = canonical(inner).decode()
+        with pytest.raises(VerificationError) as caught:
+            workspace.receipts.replay(canonical(bent))
+    assert caught.value.refusal is Refusal.BAD_SIGNATURE
+    scene.say("MALFORMED, BAD_SIGNATURE")
