@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage lint format bench interop attacks kills clean
+.PHONY: help install demo test coverage lint format bench interop attacks kills soak fuzz mutants clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,15 @@ attacks: $(STAMP)  ## make every attack of docs/threat-model.md on a real store 
 
 kills: $(STAMP)  ## kill -9 an ingest 200 times and look what is left (a quarter of an hour)
 	@$(BIN)/python -m tests.robustness.kills 200
+
+soak: $(STAMP)  ## ten minutes of one writer, four readers, and kill -9 for all of them
+	@$(BIN)/python -m tests.robustness.soak 600
+
+fuzz: $(STAMP)  ## 100,000 random changes of workspace files (half an hour of two cores)
+	@$(BIN)/python -m tests.attacks.fuzz --changes 100000
+
+mutants: $(STAMP)  ## take each check out of the trusted core: some test has to fail (half an hour of two cores)
+	@$(BIN)/python -m tests.robustness.mutants
 
 clean:  ## remove .venv and every cache
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov node_modules

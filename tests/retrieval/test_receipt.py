@@ -15,6 +15,7 @@ from trustrag.index.base import Hit
 from trustrag.index.faiss import FlatIndex
 from trustrag.provenance.canonical import Digest, encode
 from trustrag.provenance.envelope import Envelope, sign
+from trustrag.provenance.policy import Role
 from trustrag.retrieval.receipt import Receipt, ReceiptFile, receipt_of
 from trustrag.retrieval.replay import Replay
 from trustrag.retrieval.retriever import Retriever, SearchReport
@@ -213,6 +214,23 @@ def test_only_an_answer_key_signs_receipts(ws: Workspace, honest: bytes, name: s
     with pytest.raises(VerificationError) as caught:
         ReceiptFile.open(ReceiptFile(sign(receipt.encode(), stranger), asked).encode(), ws.policy)
     assert caught.value.refusal is Refusal.UNKNOWN_KEY
+
+
+def test_an_answer_key_speaks_within_its_time(ws: Workspace, honest: bytes) -> None:
+    size, (key,) = ReceiptFile.open(honest, ws.policy)[0].log_size, ws.policy.answer.keys
+    for changes, refusal in (
+        ({"first_valid_index": size}, Refusal.UNKNOWN_KEY),
+        ({"last_valid_index": size - 2}, Refusal.REVOKED_KEY),
+        ({"revoked": True}, Refusal.REVOKED_KEY),
+    ):
+        policy = replace(ws.policy, answer=Role((replace(key, **changes),)))
+        with pytest.raises(VerificationError) as caught:
+            ReceiptFile.open(honest, policy)
+        assert caught.value.refusal is refusal
+    within = replace(
+        ws.policy, answer=Role((replace(key, first_valid_index=size - 1, last_valid_index=size - 1),))
+    )
+    assert ReceiptFile.open(honest, within)[0].log_size == size
 
 
 @pytest.mark.parametrize(

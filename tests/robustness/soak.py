@@ -28,7 +28,9 @@ from trustrag.errors import ConflictError, NotFoundError, TrustragError
 from trustrag.workspace import Document, Workspace
 
 READERS = 4
-PAUSE = (1.0, 5.0)  # seconds between two kills, at least and at most
+PAUSE = (0.3, 3.0)  # seconds between two kills, at least and at most
+EARLY = 0.1  # of the kills hit a process that has said nothing yet
+START = 60.0  # seconds in which a process says something, on any machine
 WRITER_SHARE = 0.4  # of the kills
 NAMES = 60  # documents of a source that there may be: few enough for each to be ruled on and published again
 Standing: TypeAlias = dict[str, int]  # document -> the version that stands
@@ -141,6 +143,14 @@ class Child:
     said: IO[bytes]
     heard: int = 0
 
+    def wait_for_a_word(self) -> None:
+        """Until it has said something, has ended, or never will."""
+        end = time.monotonic() + START
+        while (
+            not Path(self.said.name).stat().st_size and self.process.poll() is None and time.monotonic() < end
+        ):
+            time.sleep(0.05)
+
     def listen(self) -> list[dict[str, Any]]:
         """What it has said since the last time, in whole lines."""
         with open(self.said.name, "rb") as file:
@@ -178,8 +188,10 @@ class Soak:
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end and not self.problems:
-                time.sleep(self.rng.uniform(*PAUSE))
                 at = 0 if self.rng.random() < WRITER_SHARE else self.rng.randrange(1, len(children))
+                if self.rng.random() >= EARLY:
+                    children[at].wait_for_a_word()
+                time.sleep(self.rng.uniform(*PAUSE))
                 self.stop(children[at])
                 children[at] = self.start(children[at].what)
         finally:

@@ -283,7 +283,11 @@ class Policy:
         The key id in the envelope only points at a key of the policy; the policy's key then has to verify.
         Raises AuthorityError (unknown, revoked, or other context), SignatureError, MalformedError.
         """
-        holder, payload = self._spoken(envelope, _PURPOSES[kind], log_index)
+        holder = self._holder(envelope, _PURPOSES[kind])
+        objection = holder.key.objection(log_index)
+        if objection is not None:
+            raise objection
+        payload = verify(envelope, holder.key.key)
         statement = parse_statement(payload)
         if not isinstance(statement, kind):
             raise MalformedError(f"expected a {kind.__name__}, and it is a {type(statement).__name__}")
@@ -300,24 +304,20 @@ class Policy:
             _SEAL,
         )
 
-    def answered(self, envelope: Envelope, *, log_size: int) -> bytes:
-        """The payload of a receipt by a key that may sign one for a log of this size; raises as `authorise`."""
-        _, payload = self._spoken(envelope, ("answer",), max(log_size - 1, 0))
-        return payload
+    def answering(self, envelope: Envelope) -> PolicyKey:
+        """The key that a receipt points at, if it may sign receipts: still to be verified, and asked whether it may
+        speak at the place of the log that the receipt is of. Raises AuthorityError (UNKNOWN_KEY).
+        """
+        return self._holder(envelope, ("answer",)).key
 
-    def _spoken(
-        self, envelope: Envelope, purposes: tuple[Purpose, ...], log_index: int
-    ) -> tuple[_Holder, bytes]:
+    def _holder(self, envelope: Envelope, purposes: tuple[Purpose, ...]) -> _Holder:
         holder = self._holders.get(envelope.key_id)
         if holder is None or holder.purpose not in purposes:
             reason = (
                 f"key {envelope.key_id[:16]} is none that the policy lets speak as {' or '.join(purposes)}"
             )
             raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
-        objection = holder.key.objection(log_index)
-        if objection is not None:
-            raise objection
-        return holder, verify(envelope, holder.key.key)
+        return holder
 
     def publisher(self, attested: Attested[SourceStatement]) -> Source:
         """Who made this statement; raises AuthorityError when it is suspended."""

@@ -27,7 +27,7 @@ from trustrag.provenance.canonical import (
     parse_metadata,
     rfc3339,
 )
-from trustrag.provenance.envelope import Envelope, sign
+from trustrag.provenance.envelope import Envelope, sign, verify
 from trustrag.provenance.keys import Signer
 from trustrag.provenance.names import read_texts
 from trustrag.provenance.policy import Policy
@@ -236,12 +236,16 @@ class ReceiptFile:
         """The receipt, signed by a key that may sign one under this policy, and what was asked.
 
         Raises MalformedError for what is no receipt or was put together from two, AuthorityError and SignatureError
-        as `Policy.answered`.
+        where that key did not sign it, or may not speak in a log of that size.
         """
         fields = Fields(parse_canonical(data, max_bytes=MAX_FILE_BYTES), "receipt file")
         fields.literal("format", RECEIPT_FORMAT)
         envelope = Envelope.parse(fields.text("envelope", max_bytes=MAX_FILE_BYTES).encode())
-        receipt = Receipt.parse(envelope.payload)
+        key = policy.answering(envelope)
+        receipt = Receipt.parse(verify(envelope, key.key))
+        objection = key.objection(receipt.log_size - 1)
+        if objection is not None:
+            raise objection
         procedure = receipt.procedure
         where = fields.nullable("where", lambda name: fields.text(name, max_bytes=MAX_FILE_BYTES))
         asked = Asked(
@@ -258,7 +262,6 @@ class ReceiptFile:
         told = (Digest.of(asked.question.encode()), Digest.of(asked.vector), asked.filter)
         if told != (receipt.question, receipt.vector, procedure.where):
             raise MalformedError("question, vector or filter are not those that the receipt was signed for")
-        policy.answered(envelope, log_size=receipt.log_size)
         return receipt, asked
 
 
