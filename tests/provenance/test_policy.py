@@ -741,6 +741,4 @@ def test_a_rollback_takes_as_many_reviewers_as_the_policy_asks() -> None:
 )
 def test_an_approval_is_of_the_very_same_step(change: dict[str, Any]) -> None:
     other = said_by("review2", replace(ROLLBACK, **change))
-    refused(
-        Refusal.BELOW_THRESHOLD, REVIEWED.check_rollback, said_by("seal"), [said_by("review"), other]
-    )
+    refused(Refusal.BELOW_THRESHOLD, REVIEWED.check_rollback, said_by("seal"), [said_by("review"), other])
