@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -24,6 +26,7 @@ from trustrag.errors import (
 )
 from trustrag.ingest.document import Document
 from trustrag.langchain import ProvenanceRetriever, TrustedVectorStore
+from trustrag.ledger import StoredPassage
 from trustrag.provenance.envelope import sign
 from trustrag.provenance.keys import PrivateKey
 from trustrag.workspace import Workspace, approve_rollback, openlineage_of, prov_of
@@ -385,6 +388,71 @@ def test_a_broken_link_is_named_and_the_others_are_still_told(ws: Workspace) -> 
     assert not chain.holds
     broken = {link.name: link.verdict for link in chain.links if link.verdict.isupper()}
     assert broken == {"attestation": "REVOKED_KEY", "answer": "REVOKED_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken"),
+    [
+        ("UPDATE chunk SET text = 'x' WHERE id = {chunk}", {"chunk": "TAMPERED_TEXT"}),
+        ("UPDATE chunk SET text_digest = zeroblob(32) WHERE id = {chunk}", {"chunk": "TAMPERED_TEXT"}),
+        ("UPDATE chunk SET span_end = 5 WHERE id = {chunk}", {"chunk": "NOT_IN_SNAPSHOT"}),
+        ("UPDATE version SET metadata = X'7B7D' WHERE {version}", {"chunk": "TAMPERED_METADATA"}),
+        (
+            "UPDATE version SET document = zeroblob(32) WHERE {version}",
+            {"file": "NOT_IN_SNAPSHOT", "chunk": "NOT_IN_SNAPSHOT"},
+        ),
+        (
+            "UPDATE entry SET envelope = (SELECT envelope FROM entry WHERE idx = 1) WHERE idx = {source}",
+            {"attestation": "NOT_IN_SNAPSHOT"},
+        ),
+        (
+            "UPDATE entry SET envelope = (SELECT envelope FROM entry WHERE idx = {source}) WHERE idx = {ingest}",
+            {"ingest": "UNKNOWN_KEY", "review": "NOT_IN_SNAPSHOT", "approval": "UNKNOWN_KEY"},
+        ),
+    ],
+)
+def test_each_link_is_held_against_what_was_signed(
+    ws: Workspace, statement: str, broken: dict[str, str]
+) -> None:
+    (newest,) = [row for row in ws.history.document("logs.txt") if row.standing == "active"]
+    with ws._opened.reader().view() as view:
+        stored = view.passages([newest.first_chunk])[0]
+    assert isinstance(stored, StoredPassage)
+    entry = stored.evidence.entry
+    with closing(sqlite3.connect(ws.folder / "ledger.db")) as database, database:
+        made = statement.format(
+            chunk=newest.first_chunk,
+            version=f"id = {newest.row}",
+            source=entry.source_index,
+            ingest=entry.ingest_index,
+        )
+        assert database.execute(made).rowcount == 1
+    chain = ws.history.chain("logs.txt")
+    found = {link.name: link.verdict for link in chain.links if link.verdict.isupper()}
+    assert found.pop("answer") in found.values()
+    assert found == broken
+    assert not chain.holds
+    assert all(link.reason for link in chain.links if link.verdict.isupper())
+
+
+def test_the_past_as_of_now_is_what_an_exact_search_finds(ws: Workspace) -> None:
+    now, then = ws.search("audit logs coffee"), ws.search("audit logs coffee", at=4)
+    assert [(one.passage.text, one.score) for one in now.passages] == [
+        (one.passage.text, pytest.approx(one.score, abs=1e-6)) for one in then.passages
+    ]
+    assert then.as_of is not None
+
+
+def test_what_was_gone_back_from_is_not_taken_in_again_by_a_nightly_run(ws: Workspace) -> None:
+    ws.history.rollback(2, reason="a bad batch")
+    report = ws.ingest_documents(
+        [document("logs.txt", NEW), document("coffee.txt", "Coffee is black.")], source="acme"
+    )
+    told = {outcome.doc_id: outcome.reason for outcome in report.refused}
+    assert "trustrag rollback goes forward again" in told["logs.txt"]
+    assert "restore that one" in told["coffee.txt"]
+    ws.rule("restore", doc_id="coffee.txt", reason="it is black")
+    assert standing(ws) == {"logs.txt": 1, "tea.txt": 1, "coffee.txt": 1}
 
 
 @pytest.mark.parametrize("passage", ["logs.txt", "lunch.txt"])
