@@ -16,6 +16,7 @@ from trustrag.provenance.statement import (
     IngestedDocument,
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     WithdrawalStatement,
@@ -65,6 +66,7 @@ def envelopes() -> dict[str, Envelope]:
         issued_at=NOW,
         expires=NOW + 86_400,
     )
+    rollback = RollbackStatement(CONTEXT, 1, Digest.of(b"then"), 2, Digest.of(b"now"), "it was wrong", NOW)
     withdrawal = WithdrawalStatement(CONTEXT, claim.doc_id, None, "it was wrong", NOW)
     return {
         "source": source,
@@ -72,6 +74,7 @@ def envelopes() -> dict[str, Envelope]:
         "review": sign(review.encode(), key("review")),
         "snapshot": sign(snapshot.encode(), key("snapshot statement")),
         "withdrawal": sign(withdrawal.encode(), key("withdrawal")),
+        "rollback": sign(rollback.encode(), key("rollback")),
     }
 
 

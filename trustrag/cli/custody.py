@@ -1,13 +1,14 @@
 """The page that shows a chain of custody, and the verb that prints it."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trustrag.cli.common import EXIT_REFUSED, Json, one_line, open_workspace, print_json
-from trustrag.cli.show import time_of
+from trustrag.cli.show import WIDTH, time_of
 from trustrag.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def chain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show every hand that a passage went through, file to answer, each link checked.
+    """Show every hand that a passage went through, file to answer.
 
+    Each link is checked by itself.
     Exit status 1 where a link does not hold, or where the passage stands no more.
     """
     from trustrag.workspace import openlineage_of, prov_of
@@ -99,6 +101,8 @@ def print_chain(chain: "Chain") -> None:
     typer.secho(f"{one_line(chain.doc_id)}#{chain.chunk} version {chain.version}, {standing}", bold=True)
     # Text and not markup: what a document or a reason says is printed, never obeyed.
     Console(highlight=False, soft_wrap=False).print(table)
+    text = textwrap.shorten(one_line(chain.text), 600, placeholder=" ...")
+    typer.echo(textwrap.fill(text, WIDTH, initial_indent="   ", subsequent_indent="   "))
     broken = [link.name for link in chain.links if link.verdict not in _MARKS]
     verdict = f"BROKEN at {', '.join(broken)}" if broken else "Every link holds."
     typer.secho(verdict, fg="red" if broken else None)

@@ -1,4 +1,4 @@
-"""Verbs for the past: snapshots, diff, rollback, approve-rollback."""
+"""Verbs for the past: snapshots, diff, rollback, approve."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -30,9 +30,8 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and sta
 
 def register(app: typer.Typer) -> None:
     """Add these verbs to the application."""
-    for command in (snapshots, diff, rollback):
+    for command in (snapshots, diff, rollback, approve):
         app.command()(command)
-    app.command("approve-rollback")(approve_rollback)
 
 
 def snapshots(
@@ -40,7 +39,7 @@ def snapshots(
     last: Annotated[int, typer.Option("--last", min=0, help="Only the newest so many (0: all).")] = 0,
     as_json: Json = False,
 ) -> None:
-    """List every snapshot: what was done, why, and what stood after it.
+    """List every snapshot: what was done, and what stood after it.
 
     As it was signed: each step has to lead from one sealed root to the next.
     """
@@ -84,9 +83,10 @@ def diff(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say which documents differ between two snapshots, or how the text of one does.
+    """Say which documents differ between two snapshots.
 
-    By the roots that were sealed, not by rows; a text is compared by passages that are proved.
+    With --document, how the text of one does, by passages that are proved. What stood is told by the roots that were
+    sealed, not by rows.
     """
     with open_workspace(context) as workspace:
         if document is not None:
@@ -141,7 +141,7 @@ def rollback(
     snapshot: Version,
     reason: Reason,
     approvals: Annotated[
-        Path | None, typer.Option(help="What the reviewers signed (from `trustrag approve-rollback`).")
+        Path | None, typer.Option(help="What the reviewers signed (from `trustrag approve`).")
     ] = None,
     propose: Annotated[
         Path | None,
@@ -152,10 +152,11 @@ def rollback(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Let stand again what stood in a snapshot: in a new snapshot, and nothing is erased.
+    """Let stand again what stood in a snapshot.
 
-    Where the policy asks reviewers, so many of them have to approve it. Documents that were quarantined or withdrawn
-    since stay out, as does what today's policy would refuse or has expired; each is named.
+    In a new snapshot, and nothing is erased. Where the policy asks reviewers, so many of them have to approve it.
+    Documents that were quarantined or withdrawn since stay out, as does what today's policy would refuse or has
+    expired; each is named.
     """
     if sum((approvals is not None, propose is not None, dry_run)) > 1:
         raise ConfigError("--approvals, --propose and --dry-run: one of them at a time")
@@ -175,9 +176,7 @@ def rollback(
     if sealed is not None:
         typer.echo(f"Done: rollback to snapshot {snapshot}; snapshot {sealed}.")
     elif propose is not None:
-        typer.echo(
-            f"Proposed in {propose}: {needed} reviewers sign it (trustrag approve-rollback {propose})."
-        )
+        typer.echo(f"Proposed in {propose}: {needed} reviewers sign it (trustrag approve {propose}).")
     else:
         typer.echo(f"Nothing was changed; {needed} reviewers would have to approve it.")
 
@@ -211,7 +210,7 @@ def _step_facts(step: "RollbackStep") -> dict[str, object]:
     }
 
 
-def approve_rollback(
+def approve(
     context: typer.Context,
     proposal: Annotated[Path, typer.Argument(help="What was proposed (from `trustrag rollback --propose`).")],
     out: Annotated[
@@ -227,11 +226,11 @@ def approve_rollback(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Sign a proposed rollback as a reviewer, with a key that is held here.
+    """Approve a proposed rollback, as a reviewer.
 
     The approval names both snapshots by their roots: it is good for this one step, and for no other.
     """
-    from trustrag.workspace import approve_rollback as approve
+    from trustrag.workspace import approve_rollback
 
     try:
         data = proposal.read_bytes()
@@ -239,10 +238,10 @@ def approve_rollback(
     except OSError as error:
         raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
     if keys is not None:
-        envelope, said = approve(open_publisher(keys).authority, data, key=key)
+        envelope, said = approve_rollback(open_publisher(keys).authority, data, key=key)
     else:
         with open_workspace(context) as workspace:
-            envelope, said = approve(workspace.authority, data, key=key)
+            envelope, said = approve_rollback(workspace.authority, data, key=key)
     between = b"\n" if before and not before.endswith(b"\n") else b""
     _write(out, before + between + envelope.encode() + b"\n")
     facts = {"key": envelope.key_id, "out": str(out), **_asked_facts(said)}

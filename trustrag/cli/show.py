@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         VerifiedPassage,
     )
 
-_WIDTH = 100
+WIDTH = 100
 
 
 # ---- search
@@ -82,7 +82,7 @@ def _print_passage(ranked: "RankedPassage") -> None:
             fg="yellow",
         )
     text = textwrap.shorten(one_line(passage.text), 600, placeholder=" ...")
-    typer.echo(textwrap.fill(text, _WIDTH, initial_indent="   ", subsequent_indent="   "))
+    typer.echo(textwrap.fill(text, WIDTH, initial_indent="   ", subsequent_indent="   "))
     typer.echo("")
 
 
@@ -178,7 +178,7 @@ def print_answer(answer: "Grounded | Abstained") -> None:
     for sentence in answer.sentences:
         cited = (c.passage for c in sentence.citations)
         numbers = "".join(f"[{places[p.doc_id, p.version, p.index]}]" for p in cited)
-        typer.echo(textwrap.fill(f"{one_line(sentence.text)} {numbers}", _WIDTH))
+        typer.echo(textwrap.fill(f"{one_line(sentence.text)} {numbers}", WIDTH))
     typer.echo("")
     for number, passage in enumerate(answer.passages, 1):
         typer.echo(

@@ -224,7 +224,10 @@ def _by_attestation(found: SignedClaim, newest: VersionRow | None) -> _Claimed |
 def _require_not_taken_out(newest: VersionRow) -> None:
     """What a person took out does not come back because a folder is taken in every night."""
     if newest.standing not in _STANDS:
-        reason = f"version {newest.version} with these bytes is {newest.standing}; restore that one"
+        how = "restore that one"
+        if newest.standing == "superseded":  # the newest is, only where an older one was gone back to
+            how = "an older one was gone back to, and trustrag rollback goes forward again"
+        reason = f"version {newest.version} with these bytes is {newest.standing}; {how}"
         raise StaleError(Refusal.NOT_IN_SNAPSHOT, reason)
 
 
