@@ -27,7 +27,12 @@ from trustrag.provenance.envelope import sign
 from trustrag.provenance.evidence import RefusedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage, verify_evidence_file
 from trustrag.provenance.standing import bucket_of
-from trustrag.provenance.statement import SnapshotStatement, Statement, WithdrawalStatement
+from trustrag.provenance.statement import (
+    RejectionStatement,
+    SnapshotStatement,
+    Statement,
+    WithdrawalStatement,
+)
 
 FOLDER = Path(__file__).parent / "trustrag"
 DOCUMENTS = (
@@ -44,6 +49,11 @@ def statements() -> list[dict[str, Any]]:
         ("source", source, "source"),
         ("ingest", ingest, "ingest"),
         ("review", review_statement(sign(ingest.encode(), KEYS["ingest"])), "screen"),
+        (
+            "rejection",
+            RejectionStatement(Digest.of(ingest.encode()), "the terms were changed", NOW),
+            "review",
+        ),
         (
             "snapshot",
             SnapshotStatement(

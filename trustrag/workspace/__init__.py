@@ -8,7 +8,7 @@ from trustrag.monitor.record import Assessment
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
-from trustrag.provenance.policy import Bounds, Source
+from trustrag.provenance.policy import Bounds, Reviewer, Source
 from trustrag.retrieval.answer import Abstained, Grounded
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import RankedPassage, SearchReport
@@ -32,6 +32,7 @@ __all__ = [
     "Outcome",
     "RankedPassage",
     "RefusedPassage",
+    "Reviewer",
     "SearchReport",
     "Source",
     "VerifiedPassage",

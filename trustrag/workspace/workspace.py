@@ -38,6 +38,7 @@ from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
 from trustrag.workspace.opened import Opened
+from trustrag.workspace.reviews import Reviews
 from trustrag.workspace.wiring import (
     CUSTOM,
     AnyEmbedder,
@@ -401,6 +402,13 @@ class Workspace:
         """Verify everything again: log, trees, texts, vectors, signatures, index rows."""
         searcher = self._opened.searcher()
         return audit(self._opened.reader(), searcher.gate, searcher, now=self._clock(), progress=progress)
+
+    # ---- faces
+
+    @property
+    def reviews(self) -> Reviews:
+        """The review desk: what waits for people, and who they are."""
+        return Reviews(self._opened)
 
     # ---- wiring
 
