@@ -35,6 +35,7 @@ from trustrag._wiring import (
     undone_on_failure,
     unix_now,
     verify_evidence,
+    witnesses_beside,
     witnesses_near,
 )
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority, KeyFact
@@ -332,6 +333,7 @@ class Workspace:
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
+        beside = witnesses_beside(self._searcher, self._clock)
         with self._writing() as ledger:
             pipeline = Pipeline(
                 ledger,
@@ -340,7 +342,8 @@ class Workspace:
                 signers_of(self.authority),
                 self._sealer(),
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
-                neighbours=witnesses_near(self._searcher, self.embedder, self._clock),
+                neighbours=witnesses_near(beside, self.embedder),
+                beside=beside,
                 clock=self._clock,
             )
             return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
