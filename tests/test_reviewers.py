@@ -49,7 +49,8 @@ def test_a_reviewer_signs_here_or_elsewhere(authority: Authority) -> None:
     assert reviewer_signer(authority, None)[1].public_key == ann.keys[0].key
     with pytest.raises(ConfigError, match="review as bob"):
         reviewer_signer(authority, "bob")
-    assert [fact.purpose for fact in authority.key_facts()][-3:-1] == ["reviewer ann", "reviewer bob"]
+    purposes = [fact.purpose for fact in authority.key_facts()]
+    assert [name for name in purposes if name.startswith("reviewer")] == ["reviewer ann", "reviewer bob"]
 
 
 @pytest.mark.parametrize("purpose", ["source", "ingest", "screen", "seal", "log", "trust"])

@@ -175,15 +175,17 @@ class Decider:
 
     def _candidate(
         self, document: Document, metadata: bytes, chunks: tuple[Chunk, ...], claimed: _Claimed
-    ) -> Candidate:
+    ) -> Candidate | Settled:
         review = self._battery.review(document, *self._comparison(document, claimed.source))
+        if review.verdict is Verdict.REJECT:
+            return _refused(document, review.reason)
         return Candidate(
             document=document,
             metadata=metadata,
             chunks=chunks,
             chunker=self._chunker.whole_id if document.whole else self._chunker.id,
             claim=claimed.claim,
-            source_name=claimed.source.name,
+            source=claimed.source,
             envelope=claimed.envelope,
             review=review,
             held=review.reason if review.verdict is Verdict.QUARANTINE else self._awaited(),

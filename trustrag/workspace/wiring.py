@@ -13,7 +13,9 @@ import numpy as np
 
 from trustrag.authority import Authority
 from trustrag.errors import ConfigError, LedgerError, SignatureError, UnsignedDocumentError
+from trustrag.index.base import Vector
 from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
+from trustrag.ingest.around import Beside as ByVector
 from trustrag.ingest.attest import read_attestations
 from trustrag.ingest.document import ReadProblem
 from trustrag.ingest.pipeline import Signers
@@ -177,15 +179,14 @@ def neighbours_of(searcher: Retriever, source: Source, now: int) -> Neighbours:
     return near
 
 
-def witnesses_near(searcher: Callable[[], Retriever], embedder: Embedder, now: Callable[[], int]) -> Beside:
-    """Finds what independent sources, none of them on probation, say near a text: proved, as of this moment."""
+def witnesses_beside(searcher: Callable[[], Retriever], now: Callable[[], int]) -> ByVector:
+    """Finds what independent sources, none of them on probation, say near a vector: proved, as of this moment."""
 
-    def near(text: str, source: Source) -> list[Witness]:
+    def beside(vector: Vector, source: Source) -> list[Witness]:
         retriever = searcher()
         policy = retriever.gate.policy
         others = independent_of(policy, source)
         others = [one.name for one in policy.sources if one.name in others and not one.probation]
-        vector = embedder.embed([text])[0]
         if not others or not vector.any():
             return []
         found = retriever.near(vector, k=WITNESSES, sources=others, now=now(), share=SOURCE_SHARE)
@@ -193,7 +194,12 @@ def witnesses_near(searcher: Callable[[], Retriever], embedder: Embedder, now: C
             Witness(item.source, item.owner or item.source, item.text, item.source_index) for item in found
         ]
 
-    return near
+    return beside
+
+
+def witnesses_near(beside: ByVector, embedder: Embedder) -> Beside:
+    """The same near a text."""
+    return lambda text, source: beside(embedder.embed([text])[0], source)
 
 
 def assessed(

@@ -55,6 +55,7 @@ from trustrag.workspace.wiring import (
     slug,
     undone_on_failure,
     unix_now,
+    witnesses_beside,
     witnesses_near,
 )
 
@@ -296,6 +297,7 @@ class Workspace:
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
+        beside = witnesses_beside(self._opened.searcher, self._clock)
         with self._opened.writing() as ledger:
             pipeline = Pipeline(
                 ledger,
@@ -304,7 +306,8 @@ class Workspace:
                 signers_of(self.authority),
                 self._opened.sealer(),
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
-                neighbours=witnesses_near(self._opened.searcher, self.embedder, self._clock),
+                neighbours=witnesses_near(beside, self.embedder),
+                beside=beside,
                 clock=self._clock,
             )
             return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)

@@ -4,8 +4,9 @@ A first automatic review of size, encoding, language and hidden Unicode. A docum
 signed review; one that does not waits in quarantine, kept and shown to nobody.
 """
 
-from trustrag.ingest.screening.base import Battery, Finding, Review, Screen, Severity, Verdict
+from trustrag.ingest.screening.base import Finding, Screen, Severity, Verdict
 from trustrag.ingest.screening.basic import EncodingScreen, LanguageScreen, SizeScreen
+from trustrag.ingest.screening.battery import Battery, Review
 from trustrag.ingest.screening.hidden import HiddenTextScreen
 
 __all__ = [
