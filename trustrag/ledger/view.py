@@ -7,10 +7,13 @@ from itertools import groupby
 import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
+from trustrag.ledger import waiting
 from trustrag.ledger.log import Log, Proved, node_of
 from trustrag.ledger.model import (
     Changes,
+    Held,
     Ids,
+    Said,
     Snapshot,
     SourceRows,
     StoredPassage,
@@ -126,6 +129,20 @@ class View:
         for _, versions in groupby(self._session.all_versions(), key=lambda row: row.doc_id):
             *_, newest = versions
             yield newest
+
+    # -- what waits
+
+    def waiting(self) -> list[VersionRow]:
+        """The versions that wait for people and never stood, in the order in which they came in."""
+        return list(waiting.waiting(self._session))
+
+    def held(self, doc_id: str, version: int | None = None) -> Held:
+        """What waits under this name (of this version, by default the newest that waits). Raises NotFoundError."""
+        return waiting.held(self._session, self._vectors, self._log, doc_id, version, self.snapshot())
+
+    def said(self) -> list[Said]:
+        """What people said of ingests, oldest first, as it was logged. Raises LedgerError where the log was changed."""
+        return list(waiting.said(self._session, self._log, self.snapshot()))
 
     def record(self, source: str) -> SourceRows:
         """What became of all that a source published, now; nothing for a name that never did."""

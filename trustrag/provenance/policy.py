@@ -375,12 +375,16 @@ class Policy:
         people = {review.reviewer for review in counted if review.reviewer is not None}
         people -= {publisher.name, publisher.owner}
         passed = len(screens) >= self.screen.threshold
-        needed = self.review.threshold if passed else max(1, self.review.threshold, publisher.reviews)
+        needed = self.review.threshold if passed else self.reviewers_needed(publisher)
         if len(people) < needed:
             held = "" if passed else f"{len(screens)} of {self.screen.threshold} screen keys and "
             reason = f"{held}{len(people)} of {needed} reviewers approve this ingest"
             raise AuthorityError(Refusal.BELOW_THRESHOLD, reason)
         return tuple(sorted(people))
+
+    def reviewers_needed(self, source: Source) -> int:
+        """How many people have to approve what the screens held of a source."""
+        return max(1, self.review.threshold, source.reviews)
 
     def accept(
         self, note: bytes, *, newer_than: SeenCheckpoint | None, consistency: Sequence[bytes] = (), now: int
