@@ -9,7 +9,7 @@ One folder holds one collection of one store. Private keys and the rollback memo
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +48,7 @@ from trustrag.ingest.document import Document, ReadProblem, from_langchain
 from trustrag.ingest.pipeline import Pipeline, Progress
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
+from trustrag.ingest.screening import choose
 from trustrag.keyring import Keyring
 from trustrag.ledger import Ledger, Ruling, Sealer, Snapshot, VersionRow
 from trustrag.ledger.model import Action
@@ -291,14 +292,16 @@ class Workspace:
         source: str | None = None,
         attestations: str | Path | Sequence[Envelope] = (),
         licence: str | None = None,
+        advisory: Collection[str] = (),
         progress: Progress | None = None,
     ) -> IngestReport:
         """As `ingest`, for documents in memory: `Document`, or LangChain-like (`.page_content`, `.metadata`, `.id`).
 
-        A LangChain-like document is one passage, uncut.
+        A LangChain-like document is one passage, uncut. What the screens named in `advisory` find is told, and holds
+        nothing.
         """
         listed = [d if isinstance(d, Document) else self.document(d, licence=licence) for d in documents]
-        return self._take_in(listed, source, attestations, progress)
+        return self._take_in(listed, source, attestations, progress, advisory)
 
     @staticmethod
     def document(item: object, *, licence: str | None = None) -> Document:
@@ -329,7 +332,9 @@ class Workspace:
         source: str | None,
         attestations: str | Path | Sequence[Envelope],
         progress: Progress | None,
+        advisory: Collection[str] = (),
     ) -> IngestReport:
+        battery = choose(advisory=advisory)
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
@@ -341,6 +346,7 @@ class Workspace:
                 self.embedder,
                 signers_of(self.authority),
                 self._sealer(),
+                battery=battery,
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
                 neighbours=witnesses_near(beside, self.embedder),
                 beside=beside,
