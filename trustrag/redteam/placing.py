@@ -19,6 +19,10 @@ from trustrag.workspace import Workspace
 
 _PREFIX = "redteam-"
 
+ADVISORY = ("bait", "floods", "gibberish", "injection", "markers", "hubs", "contradiction")
+"""Screens of content that tell and don't hold while poison is brought: what is measured is what stands behind the
+door, against an attacker whose texts pass it. What they hold is measured by itself (docs/screening.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paper:
@@ -128,6 +132,7 @@ class _Run:
             report = self._workspace.ingest_documents(
                 [paper for paper, _ in papers],
                 source=source,
+                advisory=ADVISORY,
                 progress=lambda done, total, name: self._progress(settled + done),
             )
         except TrustragError:

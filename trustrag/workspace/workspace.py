@@ -8,7 +8,7 @@ One folder holds one collection of one store. Private keys and the rollback memo
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from trustrag.ingest.document import Document, ReadProblem, from_langchain
 from trustrag.ingest.pipeline import Pipeline, Progress
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport, IngestReport
+from trustrag.ingest.screening import choose
 from trustrag.keyring import Keyring
 from trustrag.ledger import Ledger, Ruling, Snapshot, VersionRow
 from trustrag.ledger.model import Action
@@ -255,14 +256,16 @@ class Workspace:
         source: str | None = None,
         attestations: str | Path | Sequence[Envelope] = (),
         licence: str | None = None,
+        advisory: Collection[str] = (),
         progress: Progress | None = None,
     ) -> IngestReport:
         """As `ingest`, for documents in memory: `Document`, or LangChain-like (`.page_content`, `.metadata`, `.id`).
 
-        A LangChain-like document is one passage, uncut.
+        A LangChain-like document is one passage, uncut. What the screens named in `advisory` find is told, and holds
+        nothing.
         """
         listed = [d if isinstance(d, Document) else self.document(d, licence=licence) for d in documents]
-        return self._take_in(listed, source, attestations, progress)
+        return self._take_in(listed, source, attestations, progress, advisory)
 
     @staticmethod
     def document(item: object, *, licence: str | None = None) -> Document:
@@ -293,7 +296,9 @@ class Workspace:
         source: str | None,
         attestations: str | Path | Sequence[Envelope],
         progress: Progress | None,
+        advisory: Collection[str] = (),
     ) -> IngestReport:
+        battery = choose(advisory=advisory)
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
@@ -305,6 +310,7 @@ class Workspace:
                 self.embedder,
                 signers_of(self.authority),
                 self._opened.sealer(),
+                battery=battery,
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
                 neighbours=witnesses_near(beside, self.embedder),
                 beside=beside,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from trustrag.errors import MalformedError
 from trustrag.ingest.document import Document
@@ -73,6 +73,7 @@ class Finding:
         return cls(match["code"], severity, start, end, match["reason"], match["standard"] or "")
 
 
+@runtime_checkable
 class Screen(Protocol):
     """One check. The same document always gives the same findings; nothing is fetched or remembered.
 

@@ -6,7 +6,7 @@ for each batch it becomes an ordinary screen, whose findings are kept like all o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,7 @@ class Around(Protocol):
         ...
 
 
+@runtime_checkable
 class BatchScreen(Protocol):
     """A check that needs company. `name` and `version` as for a `Screen`.
 

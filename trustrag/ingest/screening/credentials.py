@@ -72,7 +72,7 @@ class SecretScreen:
 def _secrets(line: str) -> Iterator[tuple[str, str]]:
     for detector in _detectors():
         for secret in detector.analyze_string(line):
-            if isinstance(secret, str) and secret:
+            if secret:
                 yield str(detector.secret_type), secret
 
 
@@ -95,5 +95,5 @@ def _detectors() -> "tuple[BasePlugin, ...]":
     """One of each of its detectors but those of entropy; loaded with the first line that looks like one."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
-    kinds = sorted(get_mapping_from_secret_type_to_class().items())
+    kinds: list[tuple[str, type[BasePlugin]]] = sorted(get_mapping_from_secret_type_to_class().items())
     return tuple(kind() for name, kind in kinds if name not in _OFF)

@@ -93,7 +93,7 @@ class Rule:
         ):
             raise ValueError(f"rule {name}: media is a list of media types")
         try:
-            told["severity"] = Severity(told.get("severity", Severity.HOLD))
+            told["severity"] = Severity(str(told.get("severity", Severity.HOLD)))
         except ValueError:
             raise ValueError(f"rule {name}: severity is one of {', '.join(Severity)}") from None
         return cls(**{**told, "kind": told.get("kind", ""), "media": tuple(media)})  # type: ignore[arg-type]
