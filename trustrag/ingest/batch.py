@@ -76,7 +76,7 @@ class Signers:
 class Candidate:
     """A document that may be written: `envelope` is its attestation, None where its batch will be signed.
 
-    `held` says in one line why it has to wait for a person; empty when it need not.
+    `expires` is when it is served no longer, whatever its source says of that (unix seconds). `held` says in one line why it has to wait for a person; empty when it need not.
     """
 
     document: Document
@@ -86,6 +86,7 @@ class Candidate:
     claim: DocumentClaim
     source: Source
     envelope: Envelope | None
+    expires: int | None
     review: Review
     held: str
 
@@ -153,7 +154,9 @@ class Maker:
         ingest = sign(payload, self.signers.ingest)
         reviews: tuple[Envelope, ...] = ()
         if not group[0].candidate.held:
-            review = ReviewStatement(Digest.of(payload), VERIFIER, self.properties, now)
+            contracts = (item.candidate.source.contract for item in group)
+            policies = tuple(sorted({one for one in contracts if one}, key=lambda one: one.value))
+            review = ReviewStatement(Digest.of(payload), VERIFIER, self.properties, now, policies)
             reviews = (sign(review.encode(), self.signers.screen),)
         for item in group:
             yield item.admission(ingest, reviews)
@@ -197,6 +200,7 @@ class _Ready:
             vectors=self.vectors,
             source_name=item.source.name,
             standing=standing,
+            expires=item.expires,
             findings=tuple(str(finding) for finding in item.review.findings),
         )
 

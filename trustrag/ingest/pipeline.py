@@ -19,6 +19,7 @@ from trustrag.errors import (
     UnsignedDocumentError,
     VerificationError,
 )
+from trustrag.ingest.agreed import Agreed, ContractFile
 from trustrag.ingest.around import Beside, LedgerAround
 from trustrag.ingest.attest import BATCH_DOCUMENTS, BATCH_WEIGHT, ClaimBook, one_reason, weight
 from trustrag.ingest.batch import BATCH_CHUNKS, Candidate, Embedder, Maker, Signers, Vectors
@@ -46,7 +47,7 @@ class Pipeline:
 
     `neighbours` finds what independent sources say near a sentence in which a new version changed a value; without it
     such a change is told, and nothing waits for it. `beside` finds the same near the vector of a passage; without it
-    nothing is known to contradict one.
+    nothing is known to contradict one. `contracts` finds the contract files that the policy names by their digests.
     Raises ConfigError when the policy does not name the signers for their tasks, and ConflictError when the
     ledger was made with another embedder.
     """
@@ -63,6 +64,7 @@ class Pipeline:
         chunker: Chunker | None = None,
         neighbours: Neighbours = lambda text, source: (),
         beside: Beside = lambda vector, source: (),
+        contracts: ContractFile = lambda source: None,
         clock: Callable[[], int] = lambda: int(time.time()),
     ) -> None:
         self.ledger = ledger
@@ -74,6 +76,7 @@ class Pipeline:
         self.chunker = chunker or Chunker()
         self.neighbours = neighbours
         self.beside = beside
+        self.contracts = contracts
         self.clock = clock
         _require_key("ingest", policy.ingest.keys, signers.ingest.public_key)
         _require_key("screen", policy.screen.keys, signers.screen.public_key)
@@ -151,8 +154,17 @@ class _Run:
         log_index = _log_size(ledger)
         book = ClaimBook(envelopes, policy, log_index=log_index, now=now)
         publisher = None if signer is None else Publisher.find(policy, signer.public_key, log_index)
+        self._agreed = Agreed(ledger, policy, pipeline.contracts, now)
         self._decider = Decider(
-            ledger, policy, pipeline.chunker, pipeline.battery, book, publisher, pipeline.neighbours, now
+            ledger,
+            policy,
+            pipeline.chunker,
+            pipeline.battery,
+            book,
+            publisher,
+            pipeline.neighbours,
+            self._agreed,
+            now,
         )
         looked_for = (*pipeline.battery.properties, REVIEWED)
         self._maker = Maker(ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for)
@@ -248,7 +260,7 @@ class _Run:
             Arrival(item.document, item.source, tuple(chunk.text for chunk in item.chunks), rows)
             for item, rows in zip(batch, vectors, strict=True)
         ]
-        found = self._pipe.battery.meet(arrivals, self.around)
+        found = self._pipe.battery.meet(arrivals, self.around, self._agreed.advisory)
         return [item.with_findings(more) for item, more in zip(batch, found, strict=True)]
 
     def _sign(self, batch: Sequence[Candidate], now: int) -> Envelope | None:

@@ -16,7 +16,7 @@ from trustrag.errors import (
     Refusal,
     VerificationError,
 )
-from trustrag.ingest.screening import Finding
+from trustrag.ingest.screening import Finding, Severity
 from trustrag.ledger import Held, Said, StoredPassage, View
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest
@@ -189,7 +189,7 @@ def findings_of(lines: Iterable[str]) -> Iterable[Finding]:
         try:
             yield Finding.parse(line)
         except MalformedError:
-            continue
+            yield Finding("NOTED", Severity.NOTE, 0, 0, line)
 
 
 def opinions_of(said: Iterable[Said], subject: Digest, policy: Policy) -> tuple[Opinion, ...]:
@@ -232,11 +232,15 @@ def signed_verdict(
 
 
 def judged(
-    case: Case, envelope: Envelope, earlier: Sequence[Envelope], policy: Policy, log_index: int
+    case: Case,
+    envelope: Envelope,
+    earlier: Sequence[tuple[Envelope, int]],
+    policy: Policy,
+    log_index: int,
 ) -> tuple[Opinion, bool, int]:
     """What an envelope says of a case, whether that settles it, and how many people now say the same.
 
-    `earlier` are the approvals that its entry names. Whether an approval is enough is asked of the policy as the gate
+    `earlier` are the approvals that its entry names, each with its place in the log. Whether an approval is enough is asked of the policy as the gate
     asks it. Raises AuthorityError where this signer may not say it, ConflictError where they said something already.
     """
     kind = type(parse_statement(envelope.payload))
@@ -258,7 +262,8 @@ def judged(
     have = len({*case.names(opinion.approves), *([opinion.by] if opinion.by else [])})
     if not opinion.approves:
         return opinion, opinion.by is None or have >= case.needed, have
-    reviews = [policy.authorise(one, ReviewStatement, log_index=log_index) for one in (*earlier, envelope)]
+    every = (*earlier, (envelope, log_index))
+    reviews = [policy.authorise(one, ReviewStatement, log_index=index) for one, index in every]
     try:
         policy.check_reviews(reviews, case.shown.ingest, case.shown.said)
     except AuthorityError as error:

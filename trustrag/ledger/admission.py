@@ -88,7 +88,7 @@ class Desk:
             leaves,
             nodes,
             root,
-            source.expires,
+            min((end for end in (source.expires, admission.expires) if end is not None), default=None),
             [(name, term(value)) for name, value in metadata.items()],
         )
 

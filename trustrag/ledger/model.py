@@ -47,7 +47,8 @@ class Admission:
     """One document version with all that was said about it. `vectors` is float32[len(chunks), dimension].
 
     `metadata` is the canonical JSON whose digest the claim names. `source_name` and `title` are for people
-    and filters; what a passage proves comes from its envelopes alone.
+    and filters; what a passage proves comes from its envelopes alone. It is served until its source's statement expires,
+    and no longer than until `expires` (unix seconds).
     """
 
     claim: DocumentClaim
@@ -61,6 +62,7 @@ class Admission:
     source_name: str
     standing: Literal["active", "quarantined"] = "active"
     findings: tuple[str, ...] = ()
+    expires: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,10 @@ class View:
         """What people said of ingests, oldest first, as it was logged. Raises LedgerError where the log was changed."""
         return list(waiting.said(self._session, self._log, self.snapshot()))
 
+    def published(self, source: str) -> list[VersionRow]:
+        """Every version that came in from a source, whatever became of it."""
+        return self._session.versions_in(("active", "superseded", "quarantined", "withdrawn"), source)
+
     def record(self, source: str) -> SourceRows:
         """What became of all that a source published, now; nothing for a name that never did."""
         counts = self._session.standings_of(source)

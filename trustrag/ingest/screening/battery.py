@@ -1,11 +1,12 @@
 """The battery: runs every screen over a document, then over its batch, and decides."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from trustrag.ingest.document import Document
 from trustrag.ingest.screening.base import Finding, Screen, Severity, Verdict, property_of
 from trustrag.ingest.screening.company import Around, Arrival, BatchScreen, Found
+from trustrag.provenance.policy import Source
 
 FINDINGS_LIMIT = 20
 """Most findings kept from one screen on one document: the first of a thousand says what the rest would."""
@@ -66,23 +67,32 @@ class Battery:
         named: tuple[Screen | BatchScreen, ...] = (*self.screens, *self.batch)
         return tuple(property_of(screen.name, screen.version) for screen in named)
 
-    def review(self, document: Document, *more: Screen) -> Review:
-        """Look at one document with every screen, and with those made for it alone."""
+    def review(self, document: Document, *more: Screen, advisory: Collection[str] = ()) -> Review:
+        """Look at one document with every screen, and with those made for it alone; `advisory` is for it alone too."""
         screens = (*self.screens, *more)
-        return Review(tuple(finding for screen in screens for finding in self.look(screen, document)))
+        return Review(tuple(found for screen in screens for found in self.look(screen, document, advisory)))
 
-    def meet(self, batch: Sequence[Arrival], around: Around) -> list[tuple[Finding, ...]]:
+    def meet(
+        self,
+        batch: Sequence[Arrival],
+        around: Around,
+        advisory: Callable[[Source], Collection[str]] = lambda source: (),
+    ) -> list[tuple[Finding, ...]]:
         """What the batch screens find in each document of a batch, in its order."""
         bound = [_bound(screen, batch, around) for screen in self.batch]
         return [
-            tuple(finding for screen in bound for finding in self.look(screen, arrival.document))
+            tuple(
+                found
+                for screen in bound
+                for found in self.look(screen, arrival.document, advisory(arrival.source))
+            )
             for arrival in batch
         ]
 
-    def look(self, screen: Screen, document: Document) -> list[Finding]:
+    def look(self, screen: Screen, document: Document, advisory: Collection[str] = ()) -> list[Finding]:
         """What one screen finds in one document; an advisory one at most warns."""
         found = _findings(screen, document)
-        if screen.name not in self.advisory:
+        if screen.name not in self.advisory and screen.name not in advisory:
             return found
         return [replace(item, severity=Severity.WARN) if item.severity.decides else item for item in found]
 
