@@ -445,10 +445,15 @@ def _role(signer: Signer) -> Role:
 
 
 def key_name(kind: Literal["source", "reviewer"], name: str) -> str:
-    """A file name for the key of a source or reviewer: readable, and different for different ones."""
+    """The name of the key of a source or reviewer."""
+    return f"{kind}-{file_name(name)}"
+
+
+def file_name(name: str) -> str:
+    """A name as one for a file: readable, and different for different names."""
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:64].strip(".-")
     ending = "" if slug == name else "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{kind}-{slug}{ending}"
+    return f"{slug}{ending}"
 
 
 def _stamp(keys_folder: Path) -> object:

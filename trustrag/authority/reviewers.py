@@ -1,4 +1,4 @@
-"""The people who look at what the screens held: whom the policy names, and how many of them have to agree.
+"""What the policy says of the way in: the people who look at what the screens held, and the contracts with sources.
 
 Their names are signed with their keys, so that whoever reads a passage can be told who approved it. A person has one
 voice however many keys they had; that is why one who leaves stays in the policy, with keys that sign nothing more.
@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from trustrag.authority.authority import Authority, key_name, parsed_key
 from trustrag.errors import ConfigError, ConflictError, NotFoundError
+from trustrag.provenance.canonical import Digest
 from trustrag.provenance.keys import Signer
 from trustrag.provenance.policy import PolicyKey, Reviewer
 
@@ -69,6 +70,21 @@ def require_reviewers(authority: Authority, count: int, source: str | None = Non
         raise ConfigError(f"the contract of {source} says how many: change it there, and sign it again")
     sources = tuple(replace(one, reviews=count) if one.name == source else one for one in policy.sources)
     return authority.publish(replace(policy, sources=sources))
+
+
+def agree(
+    authority: Authority, source: str, contract: Digest, reviews: int, *, probation: bool = False
+) -> None:
+    """Put a source's contract in force: what it says by its digest, and how many people approve what is held.
+
+    With `probation` the source is put on probation; without, that stays as it is. Raises `NotFoundError`.
+    """
+    known = authority.source(source)
+    said = replace(known, contract=contract, reviews=reviews, probation=known.probation or probation)
+    policy = authority.policy
+    authority.publish(
+        replace(policy, sources=tuple(said if one.name == source else one for one in policy.sources))
+    )
 
 
 def reviewer(authority: Authority, name: str) -> Reviewer:

@@ -76,7 +76,8 @@ class Signers:
 class Candidate:
     """A document that may be written: `envelope` is its attestation, None where its batch will be signed.
 
-    `expires` is when it is served no longer, whatever its source says of that (unix seconds). `held` says in one line why it has to wait for a person; empty when it need not.
+    `expires` is when it is served no longer, whatever its source says (unix seconds). `held` says in one line why it
+    has to wait for a person; empty when it need not.
     """
 
     document: Document

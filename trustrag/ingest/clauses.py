@@ -1,5 +1,6 @@
 """The clauses of a contract, held against one document: each breach names the clause, the value, and whom to call."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,7 +71,7 @@ class ClauseScreen:
             *self._of_company(),
         ):
             call = f"; call {self.clauses.contact}" if self.clauses.contact else ""
-            yield Finding(f"CONTRACT_{clause.upper()}", severity, 0, 0, f"{clause}: {what}{call}")
+            yield Finding(_code(clause), severity, 0, 0, f"{clause}: {what}{call}")
         for finding in (
             LanguageScreen(self.clauses.languages).check(document) if self.clauses.languages else ()
         ):
@@ -154,6 +155,11 @@ class ClauseScreen:
             count, span = self.clauses.rate
             what = f"{told.recent} documents came in the last {_span(span)}; {count} is the most"
             yield "limits.documents", Severity.HOLD, what
+
+
+def _code(clause: str) -> str:
+    """The code of a breach: CONTRACT_MEDIA_TYPES for mediaTypes."""
+    return "CONTRACT_" + re.sub(r"(?<=[a-z])([A-Z])|\.", r"_\1", clause).upper()
 
 
 def _dated(value: object) -> int | None:

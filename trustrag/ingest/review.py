@@ -6,7 +6,6 @@ source's claim, the chunks and their root. A review is of the digest of that sta
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from trustrag.errors import (
     AuthorityError,
@@ -109,13 +108,13 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Decided:
     """What one decision came to. `have` of `needed` people say the same; `settled` where that was enough."""
 
     doc_id: str
     version: int
     by: str | None
-    action: Literal["approve", "reject"]
+    approves: bool
     settled: bool
     have: int
     needed: int
@@ -240,8 +239,9 @@ def judged(
 ) -> tuple[Opinion, bool, int]:
     """What an envelope says of a case, whether that settles it, and how many people now say the same.
 
-    `earlier` are the approvals that its entry names, each with its place in the log. Whether an approval is enough is asked of the policy as the gate
-    asks it. Raises AuthorityError where this signer may not say it, ConflictError where they said something already.
+    `earlier` are the approvals that its entry names, each with its place in the log. Whether an approval is enough is
+    asked of the policy as the gate asks it. Raises AuthorityError where this signer may not say it, ConflictError where
+    they said something already.
     """
     kind = type(parse_statement(envelope.payload))
     if kind not in (ReviewStatement, RejectionStatement):

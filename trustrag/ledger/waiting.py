@@ -26,7 +26,12 @@ def waiting(session: Session) -> Iterator[VersionRow]:
 
 def waiting_stay(session: Session, version: VersionRow) -> StandingRow | None:
     """Where this version waits; None where it stood, or was taken out."""
-    stays = session.standing_of(version.row) if version.standing == "quarantined" else []
+    return last_wait(session, version) if version.standing == "quarantined" else None
+
+
+def last_wait(session: Session, version: VersionRow) -> StandingRow | None:
+    """Where this version waits, or waited until it was taken out; None where it stood."""
+    stays = session.standing_of(version.row)
     return stays[-1] if stays and stays[-1].since is None else None
 
 

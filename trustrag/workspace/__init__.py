@@ -1,8 +1,11 @@
 """The composition root: one folder, opened and wired. Everything above imports what it needs of the rooms below from here."""
 
 from trustrag.authority import KeyFact
+from trustrag.ingest.contracts import Contract, Problem
+from trustrag.ingest.diff import Piece
 from trustrag.ingest.document import Document
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
+from trustrag.ingest.review import Case, Decided, Opinion, Shown
 from trustrag.monitor.audit import AuditReport
 from trustrag.monitor.record import Assessment
 from trustrag.provenance.canonical import Metadata
@@ -12,6 +15,8 @@ from trustrag.provenance.policy import Bounds, Reviewer, Source
 from trustrag.retrieval.answer import Abstained, Grounded
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import RankedPassage, SearchReport
+from trustrag.workspace.contracts import check_file, template, write_new
+from trustrag.workspace.reviews import Details
 from trustrag.workspace.wiring import AnyEmbedder, verify_evidence
 from trustrag.workspace.workspace import Workspace
 
@@ -22,6 +27,10 @@ __all__ = [
     "AttestReport",
     "AuditReport",
     "Bounds",
+    "Case",
+    "Contract",
+    "Decided",
+    "Details",
     "Document",
     "EvidenceReport",
     "Grounded",
@@ -29,13 +38,20 @@ __all__ = [
     "KeyFact",
     "Metadata",
     "Mode",
+    "Opinion",
     "Outcome",
+    "Piece",
+    "Problem",
     "RankedPassage",
     "RefusedPassage",
     "Reviewer",
     "SearchReport",
+    "Shown",
     "Source",
     "VerifiedPassage",
     "Workspace",
+    "check_file",
+    "template",
     "verify_evidence",
+    "write_new",
 ]

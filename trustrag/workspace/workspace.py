@@ -38,12 +38,12 @@ from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
+from trustrag.workspace.contracts import ContractFolder, Contracts
 from trustrag.workspace.opened import Opened
-from trustrag.workspace.reviews import Reviews
+from trustrag.workspace.reviews import Reviews, require_approved
 from trustrag.workspace.wiring import (
     CUSTOM,
     AnyEmbedder,
-    approved,
     assessed,
     given_lines,
     identity_of,
@@ -314,6 +314,7 @@ class Workspace:
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
                 neighbours=witnesses_near(beside, self.embedder),
                 beside=beside,
+                contracts=ContractFolder(self.folder).read,
                 clock=self._clock,
             )
             return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
@@ -328,7 +329,9 @@ class Workspace:
             self.authority.source(source)
         with self._opened.writing() as ledger:
             now, ruling = self._clock(), Ruling(action, reason, doc_id, source)
-            ruling = approved(ruling, ledger, self.authority, now)
+            if action == "restore" and doc_id is not None:
+                with ledger.view() as view:
+                    require_approved(view, doc_id)
             return ledger.rule([ruling], self._opened.sealer(), now, publisher=publisher_under(self.policy))
 
     def withdraw(self, doc_ids: str | Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
@@ -358,6 +361,7 @@ class Workspace:
         sources = None if sources is None else named(sources)
         for name in sources or ():
             self.authority.source(name)
+        self.reviews.note_question(question)
         return self._opened.searcher().search(
             question,
             k=k,
@@ -413,6 +417,11 @@ class Workspace:
         return audit(self._opened.reader(), searcher.gate, searcher, now=self._clock(), progress=progress)
 
     # ---- faces
+
+    @property
+    def contracts(self) -> Contracts:
+        """What is agreed with each source about its documents."""
+        return Contracts(self._opened)
 
     @property
     def reviews(self) -> Reviews:
