@@ -120,7 +120,7 @@ def read_contract(data: bytes, screens: Sequence[str] = ()) -> tuple[Contract | 
     except MalformedError as error:
         line, _, what = str(error).partition(": ")
         return None, (Problem(int(line), "", what),)
-    problems = tuple(_problems(file, screens))
+    problems = tuple(dict.fromkeys(_problems(file, screens)))
     return (None if problems else _contract(file, Digest.of(data))), problems
 
 
@@ -280,13 +280,14 @@ def _clause(place: Place) -> str:
 @cache
 def _standard() -> "Validator":
     import json
+    from importlib.resources import files
 
     from jsonschema import Draft201909Validator
-    from open_data_contract_standard.model import OpenDataContractStandard
     from referencing import Registry
 
+    schema = json.loads(files("open_data_contract_standard").joinpath("schema.json").read_bytes())
     # An empty registry: nothing that a schema refers to is ever fetched.
-    return Draft201909Validator(json.loads(OpenDataContractStandard.json_schema()), registry=Registry())
+    return Draft201909Validator(schema, registry=Registry())
 
 
 @cache

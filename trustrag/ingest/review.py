@@ -278,8 +278,7 @@ def _require_voice(case: Case, opinion: Opinion, policy: Policy) -> None:
     source = case.shown.source
     if opinion.by is None:
         if not operator_decides(policy, source):
-            reason = f"what was held of {source.name} needs {case.needed} of the policy's reviewers, not its operator"
-            raise AuthorityError(Refusal.BELOW_THRESHOLD, reason)
+            raise not_the_operator(case)
         return
     if opinion.by in (source.name, source.owner):
         reason = f"{opinion.by} publishes {case.doc_id}: who publishes does not review"
@@ -288,6 +287,13 @@ def _require_voice(case: Case, opinion: Opinion, policy: Policy) -> None:
         if said.by == opinion.by:
             what = "approved" if said.approves else "rejected"
             raise ConflictError(f"{opinion.by} {what} version {case.version} of {case.doc_id} already")
+
+
+def not_the_operator(case: Case) -> AuthorityError:
+    """Why whoever runs the store has no say in this case."""
+    name = case.shown.source.name
+    reason = f"what was held of {name} needs {case.needed} of the policy's reviewers, not its operator"
+    return AuthorityError(Refusal.BELOW_THRESHOLD, reason)
 
 
 def operator_decides(policy: Policy, source: Source) -> bool:

@@ -14,6 +14,7 @@ Place: TypeAlias = tuple[str | int, ...]
 """The way from the top to a value: names of keys and places in lists."""
 
 MAX_DEPTH: Final = 32
+_PLAIN: Final = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
@@ -75,6 +76,10 @@ def _value(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Place, in
     lines.setdefault(place, node.start_mark.line + 1)
     if len(place) > MAX_DEPTH:
         raise yaml.MarkedYAMLError(problem="it is nested too deep", problem_mark=node.start_mark)
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN:
+        raise yaml.MarkedYAMLError(
+            problem=f"the tag {node.tag} is not read here", problem_mark=node.start_mark
+        )
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*place, index), lines) for index, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):

@@ -23,6 +23,7 @@ from trustrag.ingest.review import (
     approvals,
     case_of,
     judged,
+    not_the_operator,
     operator_decides,
     opinions_of,
     signed_verdict,
@@ -181,16 +182,14 @@ class Reviews:
         with self._opened.writing() as ledger:
             held, case = self._case_in(ledger, doc_id, version)
             now = self._opened.clock()
-            if (
-                by is None
-                and not self.held_reviewers()
-                and operator_decides(self._opened.policy, case.shown.source)
-            ):
-                screen = self._authority.signer(self._opened.policy.screen.keys, "approve")
-                envelope = signed_verdict(case.subject, reason, now, screen, operator=True)
+            operator = by is None and not self.held_reviewers()
+            if operator:
+                if not operator_decides(self._opened.policy, case.shown.source):
+                    raise not_the_operator(case)
+                signer = self._authority.signer(self._opened.policy.screen.keys, "approve")
             else:
                 _, signer = reviewers.reviewer_signer(self._authority, by)
-                envelope = signed_verdict(case.subject, reason, now, signer)
+            envelope = signed_verdict(case.subject, reason, now, signer, operator=operator)
             return self._enter(ledger, held, case, envelope)
 
     def _enter(self, ledger: Ledger, held: Held, case: Case, envelope: Envelope) -> Decided:
