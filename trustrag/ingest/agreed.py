@@ -84,7 +84,7 @@ class Agreed:
             if source.probation:
                 have = approvals(view, self._policy, source)
                 if have < needed:
-                    known.awaited = f"PROBATION: {have} of {needed} documents of {source.name} were approved"
+                    known.awaited = f"{have} of {needed} documents of {source.name} were approved"
             if contract is None:
                 return
             rows = view.published(source.name)
