@@ -7,10 +7,10 @@ export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage lint format bench interop attacks kills soak fuzz mutants clean
+.PHONY: help install demo demo-review test coverage lint format bench interop attacks kills soak fuzz mutants clean
 
 help:  ## say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## make .venv and install the project into it
 
@@ -22,11 +22,14 @@ $(STAMP): pyproject.toml
 	@echo "Installing into $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --quiet 'torch==2.13.*'
-	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,screens,dev]'
 	@touch $@
 
 demo: $(STAMP)  ## sign the documentation of installed packages, search it, then attack it
 	@$(BIN)/python -m tests.demo
+
+demo-review: $(STAMP)  ## the life of one poisoned page: held, shown, rejected by two people
+	@$(BIN)/python -m tests.demo_review
 
 test: $(STAMP)  ## the whole test suite
 	@$(BIN)/python -m pytest -q

@@ -225,6 +225,6 @@ def test_a_key_once_revoked_signs_no_more(authority: Authority) -> None:
 
 
 def test_a_key_that_was_made_before_its_source_is_used(authority: Authority) -> None:
-    made = authority.new_source_key("wiki", lambda: None)
+    made = authority.new_key("source", "wiki", lambda: None)
     assert authority.add_source("wiki").keys[0].key == made
     assert authority.source_signer("wiki").public_key == made

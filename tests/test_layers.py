@@ -15,7 +15,7 @@ ROWS: list[dict[str, set[str]]] = [
     {"provenance": set(), "index": set(), "consistency": set()},
     {"ledger": {"provenance"}, "trustroot": {"provenance", "files"}, "keyring": {"provenance", "files"}},
     {
-        "ingest": {"ledger", "provenance", "consistency"},
+        "ingest": {"ledger", "provenance", "consistency", "files"},
         "retrieval": {"ledger", "provenance", "consistency", "index"},
         "monitor": {"ledger", "provenance", "consistency"},
         "authority": {"trustroot", "keyring", "provenance"},

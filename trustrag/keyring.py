@@ -277,6 +277,51 @@ class UserState:
         return after
 
 
+class RecentQuestions:
+    """The last questions that this user asked of one store: kept only where the user says so, and readable for nobody else.
+
+    They tell a reviewer what a document would change. Nothing is kept until `keep` is called; no answer ever is.
+    """
+
+    def __init__(self, store_id: str) -> None:
+        self.path = state_file(store_id, ".questions.json")
+
+    def keep(self, most: int) -> None:
+        """Keep the last `most` questions from now on; with 0, forget those that are there and keep none."""
+        if not most:
+            self.path.unlink(missing_ok=True)
+            return
+        make_folder(self.path.parent, mode=0o700)
+        with locked(self.path.parent):
+            self._write(most, self._read()[1])
+
+    def note(self, question: str) -> None:
+        """Remember a question, where questions are kept: the same one again only moves it to the end."""
+        if not self.path.exists():
+            return
+        with locked(self.path.parent):
+            most, known = self._read()
+            if most:
+                self._write(most, [*(one for one in known if one != question), question])
+
+    def read(self) -> list[str]:
+        """The questions, oldest first. Raises MalformedError where the file is none of ours."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[int, list[str]]:
+        try:
+            fields = Fields(parse_canonical(self.path.read_bytes()), "recent questions")
+        except FileNotFoundError:
+            return 0, []
+        except MalformedError as error:
+            raise MalformedError(f"{self.path}: {error}; delete it") from error
+        return fields.integer("keep"), [text for text in fields.items("questions") if isinstance(text, str)]
+
+    def _write(self, most: int, questions: list[str]) -> None:
+        kept: list[Encodable] = list(questions[-most:])
+        write_whole(self.path, encode({"keep": most, "questions": kept}), mode=0o600)
+
+
 def state_file(store_id: str, ending: str) -> Path:
     """Where this user remembers something of a store. Raises ConfigError for what cannot be a store id."""
     return home() / "state" / f"{_checked(store_id)}{ending}"

@@ -12,7 +12,7 @@ from trustrag.index.base import Vector, Vectors
 from trustrag.ledger import Admission, Ledger, StoredText
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import sign
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Log, Policy, PolicyKey, Reviewers, Source
 from trustrag.provenance.standing import chunk_leaves, chunk_root
 from trustrag.provenance.statement import (
     DocumentClaim,
@@ -58,7 +58,7 @@ def policy(sources: int) -> Policy:
         log=Log(SEALER.origin, (PolicyKey(SEALER.log.public_key),)),
         ingest=role("ingest"),
         screen=role("screen"),
-        review=Role((), 0),
+        review=Reviewers(),
         seal=role("seal"),
         sources=tuple(
             Source(f"s{n}", None, (PolicyKey(key(f"s{n}").public_key),), ("main/docs",), 500)

@@ -41,7 +41,6 @@ from trustrag.ingest.screening import Battery, LanguageScreen
 from trustrag.ledger import Ledger, Ruling, Sealer
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope, sign
-from trustrag.provenance.policy import PolicyKey, Role
 from trustrag.provenance.statement import (
     Context,
     EmbedderId,
@@ -521,7 +520,7 @@ def test_what_a_person_put_into_quarantine_stays_there(ledger: Ledger) -> None:
 
 
 def test_a_policy_that_asks_for_people_keeps_all_waiting(ledger: Ledger) -> None:
-    policy = replace(POLICY, version=2, review=Role((PolicyKey(key("review").public_key),), 1))
+    policy = replace(POLICY, version=2, review=replace(POLICY.review, threshold=1))
     report = pipeline(ledger, policy).ingest([document("a", "Fine.")], source=ACME)
     assert report.quarantined == (Outcome("a", "waits for 1 more signed review", 1, 1),)
 

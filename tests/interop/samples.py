@@ -7,7 +7,7 @@ from trustrag.provenance.canonical import Digest
 from trustrag.provenance.checkpoint import Checkpoint, sign_checkpoint
 from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.keys import PrivateKey, PublicKey, Signer
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Log, Policy, PolicyKey, Reviewers, Role, Source
 from trustrag.provenance.statement import (
     Chunker,
     Context,
@@ -102,7 +102,7 @@ def trust_root(folder: Path) -> None:
             log=Log(ORIGIN, keys("log")),
             ingest=Role(keys("ingest")),
             screen=Role(keys("review")),
-            review=Role((), 0),
+            review=Reviewers(),
             seal=Role(keys("snapshot statement")),
             sources=(Source("acme", None, keys("source"), ("tenant/collection",), 500),),
             snapshot_age=90 * 86_400,

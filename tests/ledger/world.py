@@ -12,7 +12,16 @@ from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
 from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.evidence import VerifiedPassage, accept_head, verify_passage
 from trustrag.provenance.keys import PrivateKey
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source, TrustedSnapshot
+from trustrag.provenance.policy import (
+    Log,
+    Policy,
+    PolicyKey,
+    Reviewer,
+    Reviewers,
+    Role,
+    Source,
+    TrustedSnapshot,
+)
 from trustrag.provenance.standing import chunk_leaves, chunk_root
 from trustrag.provenance.statement import (
     Chunker,
@@ -51,7 +60,7 @@ POLICY = Policy(
     log=Log(SEALER.origin, (PolicyKey(SEALER.log.public_key),)),
     ingest=role("ingest"),
     screen=role("screen"),
-    review=Role((PolicyKey(key("review").public_key),), 0),
+    review=Reviewers((Reviewer("ann", (PolicyKey(key("review").public_key),)),)),
     seal=role("seal"),
     sources=tuple(
         Source(name, None, (PolicyKey(key(name).public_key),), ("main/docs",), 500)

@@ -28,6 +28,7 @@ from trustrag.provenance.evidence import RefusedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage, verify_evidence_file
 from trustrag.provenance.standing import bucket_of
 from trustrag.provenance.statement import (
+    RejectionStatement,
     RollbackStatement,
     SnapshotStatement,
     Statement,
@@ -51,6 +52,11 @@ def statements() -> list[dict[str, Any]]:
         ("source", source, "source"),
         ("ingest", ingest, "ingest"),
         ("review", review_statement(sign(ingest.encode(), KEYS["ingest"])), "screen"),
+        (
+            "rejection",
+            RejectionStatement(Digest.of(ingest.encode()), "the terms were changed", NOW),
+            "review",
+        ),
         (
             "snapshot",
             SnapshotStatement(

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from trustrag import trustroot
 from trustrag.errors import (
@@ -23,7 +24,7 @@ from trustrag.errors import (
 from trustrag.keyring import Keyring, SeenState, UserState
 from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.names import check_segment
-from trustrag.provenance.policy import Bounds, Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Bounds, Log, Policy, PolicyKey, Reviewers, Role, Source
 from trustrag.provenance.statement import Context
 
 SNAPSHOT_LIFETIME = 365 * 86_400
@@ -88,7 +89,7 @@ class Authority:
             log=Log(context.store, (PolicyKey(signers["log"].public_key),)),
             ingest=_role(signers["ingest"]),
             screen=_role(signers["screen"]),
-            review=Role((), 0),
+            review=Reviewers(),
             seal=_role(signers["seal"]),
             answer=_role(signers["answer"]),
             sources=(made._source(context, source),),
@@ -197,7 +198,7 @@ class Authority:
 
     def own_source(self) -> str:
         """The one source whose private key is here. Raises `ConfigError` where that is none or several."""
-        held = self._held()
+        held = self.held()
         names = [
             source.name for source in self.policy.sources if any(known.key in held for known in source.keys)
         ]
@@ -324,7 +325,7 @@ class Authority:
                 raise ConfigError(
                     f"scope {prefix!r} lies outside of {here}: nothing could be published under it"
                 )
-        key = _parsed_key(public_key) if public_key else self._own_key(_key_name(name))
+        key = parsed_key(public_key) if public_key else self.own_key(key_name("source", name))
         return Source(
             name=name,
             owner=owner,
@@ -334,8 +335,8 @@ class Authority:
             probation=probation,
         )
 
-    def _own_key(self, name: str) -> PublicKey:
-        """A new key; or the one that `new_source_key`, or a change that was cut short, left under this name."""
+    def own_key(self, name: str) -> PublicKey:
+        """A new key; or the one that `new_key`, or a change that was cut short, left under this name."""
         keyring = self.keyring
         return keyring.public_key(name) if name in keyring.names() else keyring.generate(name).public_key
 
@@ -349,17 +350,19 @@ class Authority:
                 self._keyring = Keyring.open(self._store, self._ask, apart_from=self._apart_from)
             return self._keyring
 
-    def new_source_key(self, source: str, passphrase: Callable[[], bytes | None]) -> PublicKey:
-        """Make a source's key here, for a policy that does not name it yet; returns its public half.
+    def new_key(
+        self, kind: Literal["source", "reviewer"], name: str, passphrase: Callable[[], bytes | None]
+    ) -> PublicKey:
+        """Make the key of a source or reviewer here, for a policy that does not name it yet; returns its public half.
 
         `passphrase` is called where this is the first key held here for the store; later keys are encrypted as the
-        first one is. Raises `ConfigError` where the source has a key here.
+        first one is. Raises `ConfigError` where that one has a key here.
         """
-        check_segment(source, "source name")
+        check_segment(name, f"{kind} name")
         with self._lock:
             if not Keyring.exists(self._store):
                 self._keyring = Keyring.create(self._store, passphrase(), apart_from=self._apart_from)
-            return self.keyring.generate(_key_name(source)).public_key
+            return self.keyring.generate(key_name(kind, name)).public_key
 
     def source_signer(self, name: str) -> Signer:
         """The signer of a source, by the key that the policy names for it.
@@ -368,7 +371,7 @@ class Authority:
         speak is decided where its documents are taken in.
         """
         known = {source.name: source for source in self.policy.sources}
-        made = _key_name(name)
+        made = key_name("source", name)
         if name not in known and made in self.keyring.names():
             return self.keyring.signer(made)
         return self.signer(self.source(name).keys, f"sign as source {name}")
@@ -389,14 +392,14 @@ class Authority:
         groups = (
             ("ingest", policy.ingest.keys),
             ("screen", policy.screen.keys),
-            ("review", policy.review.keys),
+            *((f"reviewer {person.name}", person.keys) for person in policy.review.people),
             ("seal", policy.seal.keys),
             ("answer", policy.answer.keys),
             ("log", policy.log.keys),
             *((f"source {source.name}", source.keys) for source in policy.sources),
         )
         rows = [(f"trust {role.role}", key, role.expires) for role in root.roles for key in role.keys]
-        held = self._held()
+        held = self.held()
         return [
             KeyFact(what, key.key_id, key.raw.hex(), until, key in held)
             for what, key, until in [
@@ -405,7 +408,8 @@ class Authority:
             ]
         ]
 
-    def _held(self) -> set[PublicKey]:
+    def held(self) -> set[PublicKey]:
+        """The public halves of the keys held here."""
         try:
             keyring = self.keyring
         except ConfigError:
@@ -420,7 +424,8 @@ def _open(folder: Path, now: int, seen: SeenState) -> trustroot.TrustRoot:
         raise MalformedError(f"the trust root in {folder}: {error}") from error
 
 
-def _parsed_key(text: str) -> PublicKey:
+def parsed_key(text: str) -> PublicKey:
+    """A public key as people hand it on. Raises `ConfigError`."""
     try:
         return PublicKey.parse(text)
     except MalformedError as error:
@@ -441,11 +446,16 @@ def _role(signer: Signer) -> Role:
     return Role((PolicyKey(signer.public_key),))
 
 
-def _key_name(source: str) -> str:
-    """A file name for a source's key: readable, and different for different sources."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", source)[:64].strip(".-")
-    ending = "" if slug == source else "-" + hashlib.sha256(source.encode()).hexdigest()[:8]
-    return f"source-{slug}{ending}"
+def key_name(kind: Literal["source", "reviewer"], name: str) -> str:
+    """The name of the key of a source or reviewer."""
+    return f"{kind}-{file_name(name)}"
+
+
+def file_name(name: str) -> str:
+    """A name as one for a file: readable, and different for different names."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:64].strip(".-")
+    ending = "" if slug == name else "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{slug}{ending}"
 
 
 def _stamp(keys_folder: Path) -> object:

@@ -1,5 +1,6 @@
 """Verbs for documents: attest, ingest, history, quarantine, restore, withdraw."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -107,13 +108,14 @@ def history(
     doc: Annotated[str, typer.Argument(metavar="DOC", help="The document's id.")],
     as_json: Json = False,
 ) -> None:
-    """List every version of a document, and what was noticed of it."""
+    """List every version of a document, what was noticed of it, and who approved or rejected it."""
     with open_workspace(context) as workspace:
         rows = workspace.history.document(doc)
         if not rows:
             raise NotFoundError(
                 f"no document {doc!r} was ever taken in; ids are paths below the folder given to ingest"
             )
+        said = workspace.reviews.history(doc)
         facts = [
             {
                 "version": row.version,
@@ -122,6 +124,7 @@ def history(
                 "sha256": row.digest.hex,
                 "snapshot": row.admitted,
                 "findings": list(row.findings),
+                "opinions": [asdict(one) for one in said[row.version]],
             }
             for row in rows
         ]
@@ -133,6 +136,9 @@ def history(
         )
         for finding in row.findings:
             typer.echo(f"      {one_line(finding)}")
+        for one in said[row.version]:
+            told = "approved" if one.approves else f"rejected: {one_line(one.reason)}"
+            typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
     return None
 
 
@@ -148,7 +154,7 @@ def restore(
 ) -> None:
     """Let what was quarantined or withdrawn stand again.
 
-    What the screens held at ingest stands from then on: to restore it is to approve it.
+    What the screens held never stood: that is decided at the review desk (`trustrag review`).
     """
     _rule(context, "restore", doc, source, reason, as_json)
 

@@ -10,7 +10,18 @@ from typing import Annotated, NoReturn, Protocol, runtime_checkable
 import typer
 
 from trustrag import __version__
-from trustrag.cli import answers, custody, documents, history, receipts, redteam, stores
+from trustrag.cli import (
+    answers,
+    contracts,
+    custody,
+    documents,
+    history,
+    receipts,
+    redteam,
+    review,
+    reviewers,
+    stores,
+)
 from trustrag.cli.common import EXIT_INTERRUPTED, EXIT_MISUSE, EXIT_REFUSED, Options, complain, write_anywhere
 from trustrag.errors import ConfigError, TrustragError
 
@@ -30,6 +41,9 @@ receipts.register(app)
 history.register(app)
 custody.register(app)
 redteam.register(app)
+app.add_typer(contracts.contracts, name="contract")
+app.add_typer(reviewers.reviewers, name="reviewer")
+app.add_typer(review.reviews, name="review")
 
 
 def _version(wanted: bool) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from trustrag.errors import AuthorityError, MalformedError, Refusal, StaleError
+from trustrag.ingest.agreed import Agreed
 from trustrag.ingest.attest import ClaimBook, SignedClaim, claim_of, weight
 from trustrag.ingest.batch import Candidate
 from trustrag.ingest.chunking import Chunk, Chunker, whole
 from trustrag.ingest.document import Document
 from trustrag.ingest.predecessor import standing_version
 from trustrag.ingest.report import Outcome
-from trustrag.ingest.screening import Battery, Screen, Verdict
+from trustrag.ingest.screening import Battery, Finding, Review, Screen, Severity, Verdict
 from trustrag.ingest.screening.versions import Neighbours, VersionScreen
 from trustrag.ledger import Ledger, StoredPassage, VersionRow
 from trustrag.provenance.canonical import Digest, encode_metadata
@@ -63,6 +64,7 @@ class _Claimed:
     claim: DocumentClaim
     source: Source
     envelope: Envelope | None
+    signed_at: int | None = None
 
 
 class Decider:
@@ -77,6 +79,7 @@ class Decider:
         book: ClaimBook,
         publisher: Publisher | None,
         neighbours: Neighbours,
+        agreed: Agreed,
         now: int,
     ) -> None:
         self._ledger = ledger
@@ -86,6 +89,7 @@ class Decider:
         self._book = book
         self._publisher = publisher
         self._neighbours = neighbours
+        self._agreed = agreed
         self._now = now
 
     def decide(self, document: Document) -> Candidate | Settled:
@@ -175,16 +179,29 @@ class Decider:
 
     def _candidate(
         self, document: Document, metadata: bytes, chunks: tuple[Chunk, ...], claimed: _Claimed
-    ) -> Candidate:
-        review = self._battery.review(document, *self._comparison(document, claimed.source))
+    ) -> Candidate | Settled:
+        source, signed_at = claimed.source, self._now if claimed.signed_at is None else claimed.signed_at
+        review = self._battery.review(
+            document,
+            *self._agreed.screens(source, document, signed_at),
+            *self._comparison(document, source),
+            advisory=self._agreed.advisory(source),
+        )
+        awaited = self._agreed.awaited(source)
+        if awaited:
+            review = Review((*review.findings, Finding("PROBATION", Severity.HOLD, 0, 0, awaited)))
+        if review.verdict is Verdict.REJECT:
+            return _refused(document, review.reason)
+        self._agreed.take(source, document)
         return Candidate(
             document=document,
             metadata=metadata,
             chunks=chunks,
             chunker=self._chunker.whole_id if document.whole else self._chunker.id,
             claim=claimed.claim,
-            source_name=claimed.source.name,
+            source=source,
             envelope=claimed.envelope,
+            expires=self._agreed.expires(source, signed_at),
             review=review,
             held=review.reason if review.verdict is Verdict.QUARANTINE else self._awaited(),
         )
@@ -204,8 +221,9 @@ class Decider:
 
 def _by_attestation(found: SignedClaim, newest: VersionRow | None) -> _Claimed | Outcome:
     claim = found.claim
+    claimed = _Claimed(claim, found.source, found.envelope, found.attested.statement.issued_at)
     if newest is None:
-        return _Claimed(claim, found.source, found.envelope)
+        return claimed
     _require_owner(newest, found.source)
     if newest.digest == claim.digest and newest.metadata_digest == claim.metadata:
         _require_not_taken_out(newest)
@@ -218,7 +236,7 @@ def _by_attestation(found: SignedClaim, newest: VersionRow | None) -> _Claimed |
     if follows and claim.previous is not None and claim.previous != newest.digest:
         reason = f"version {claim.version} says it follows other bytes than version {newest.version} has"
         raise StaleError(Refusal.FORK, reason)
-    return _Claimed(claim, found.source, found.envelope)
+    return claimed
 
 
 def _require_not_taken_out(newest: VersionRow) -> None:

@@ -1,6 +1,6 @@
 """The way in: from documents to a sealed snapshot, batch by batch.
 
-    document -> signed by its source? -> new? -> cut -> screened -> embedded -> signed as ingested -> reviewed
+    document -> signed by its source? -> new? -> cut -> screened -> embedded -> screened in company -> signed -> reviewed
              -> one transaction of the ledger for the batch
 
 Each batch is committed before the next begins. A run that is interrupted, or killed, keeps what it committed;
@@ -19,13 +19,16 @@ from trustrag.errors import (
     UnsignedDocumentError,
     VerificationError,
 )
+from trustrag.ingest.agreed import Agreed, ContractFile
+from trustrag.ingest.around import Beside, LedgerAround
 from trustrag.ingest.attest import BATCH_DOCUMENTS, BATCH_WEIGHT, ClaimBook, one_reason, weight
-from trustrag.ingest.batch import BATCH_CHUNKS, Candidate, Embedder, Maker, Signers
+from trustrag.ingest.batch import BATCH_CHUNKS, Candidate, Embedder, Maker, Signers, Vectors
 from trustrag.ingest.chunking import Chunker
 from trustrag.ingest.decide import Decider, Publisher
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.report import IngestReport, Outcome
 from trustrag.ingest.screening import Battery, Severity, default_battery
+from trustrag.ingest.screening.company import Arrival
 from trustrag.ingest.screening.versions import REVIEWED, Neighbours
 from trustrag.ledger import Ledger, Sealer
 from trustrag.provenance.envelope import Envelope, sign
@@ -43,7 +46,8 @@ class Pipeline:
     """Takes documents in. Every signature is checked against `policy`, every name against `ledger`.
 
     `neighbours` finds what independent sources say near a sentence in which a new version changed a value; without it
-    such a change is told, and nothing waits for it.
+    such a change is told, and nothing waits for it. `beside` finds the same near the vector of a passage; without it
+    nothing is known to contradict one. `contracts` finds the contract files that the policy names by their digests.
     Raises ConfigError when the policy does not name the signers for their tasks, and ConflictError when the
     ledger was made with another embedder.
     """
@@ -59,6 +63,8 @@ class Pipeline:
         battery: Battery | None = None,
         chunker: Chunker | None = None,
         neighbours: Neighbours = lambda text, source: (),
+        beside: Beside = lambda vector, source: (),
+        contracts: ContractFile = lambda source: None,
         clock: Callable[[], int] = lambda: int(time.time()),
     ) -> None:
         self.ledger = ledger
@@ -69,6 +75,8 @@ class Pipeline:
         self.battery = battery or default_battery()
         self.chunker = chunker or Chunker()
         self.neighbours = neighbours
+        self.beside = beside
+        self.contracts = contracts
         self.clock = clock
         _require_key("ingest", policy.ingest.keys, signers.ingest.public_key)
         _require_key("screen", policy.screen.keys, signers.screen.public_key)
@@ -108,6 +116,7 @@ class Pipeline:
         for item in documents:
             run.take(item)
         run.commit()
+        run.around.close()
         return run.report()
 
 
@@ -145,11 +154,21 @@ class _Run:
         log_index = _log_size(ledger)
         book = ClaimBook(envelopes, policy, log_index=log_index, now=now)
         publisher = None if signer is None else Publisher.find(policy, signer.public_key, log_index)
+        self._agreed = Agreed(ledger, policy, pipeline.contracts, now)
         self._decider = Decider(
-            ledger, policy, pipeline.chunker, pipeline.battery, book, publisher, pipeline.neighbours, now
+            ledger,
+            policy,
+            pipeline.chunker,
+            pipeline.battery,
+            book,
+            publisher,
+            pipeline.neighbours,
+            self._agreed,
+            now,
         )
         looked_for = (*pipeline.battery.properties, REVIEWED)
         self._maker = Maker(ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for)
+        self.around = LedgerAround(ledger, policy, pipeline.beside)
         self._pending: list[Candidate] = []
         self._seen: dict[str, bytes] = {}
         self._lists: dict[Kind, list[Outcome]] = {
@@ -171,6 +190,7 @@ class _Run:
             refused=tuple(self._lists["refused"]),
             skipped=tuple(self._lists["skipped"]),
             snapshot=self._snapshot,
+            notices=self._pipe.battery.notices,
         )
 
     def note(self, problems: Iterable[ReadProblem]) -> None:
@@ -227,10 +247,21 @@ class _Run:
         if not batch:
             return
         now = self._pipe.clock()
-        admissions = self._maker.admissions(batch, self._sign(batch, now), now)
+        vectors = self._maker.embed(batch)
+        batch = self._met(batch, vectors)
+        admissions = self._maker.admissions(batch, vectors, self._sign(batch, now), now)
         self._snapshot = self._pipe.ledger.admit(admissions, self._pipe.sealer, now).version
         for item in batch:
             self._settle("quarantined" if item.held else "admitted", _outcome(item))
+
+    def _met(self, batch: Sequence[Candidate], vectors: Sequence[Vectors]) -> list[Candidate]:
+        """The batch after the screens that need company: what they find is added, and may hold a document."""
+        arrivals = [
+            Arrival(item.document, item.source, tuple(chunk.text for chunk in item.chunks), rows)
+            for item, rows in zip(batch, vectors, strict=True)
+        ]
+        found = self._pipe.battery.meet(arrivals, self.around, self._agreed.advisory)
+        return [item.with_findings(more) for item, more in zip(batch, found, strict=True)]
 
     def _sign(self, batch: Sequence[Candidate], now: int) -> Envelope | None:
         """The source's attestation for the documents of the batch that came without one."""

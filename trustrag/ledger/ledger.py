@@ -29,6 +29,7 @@ from trustrag.ledger.lock import WriterLock
 from trustrag.ledger.model import (
     Admission,
     Changes,
+    Decision,
     Ids,
     Ruling,
     Sealer,
@@ -236,6 +237,20 @@ class Ledger:
             writing = Writing(session, self.context, sealer, now, base, self._withdrawals)
             writing.roll_back(plan, envelopes)
             return writing.seal("rollback", reason)
+
+    def decide(
+        self, decision: Decision, sealer: Sealer, now: int, *, base: TrustedSnapshot | None = None
+    ) -> Snapshot:
+        """Enters what somebody decided about a version that waits, in a snapshot of its own.
+
+        What is approved and settled stands from there on and supersedes what stood; what is rejected and settled is
+        taken out. Raises NotFoundError where it does not wait, ConflictError for a decision that is in the log already,
+        LedgerError for one that is about something else; see `admit` for the rest.
+        """
+        with self._write_turn() as (session, _), session.writing():
+            writing = Writing(session, self.context, sealer, now, base, self._withdrawals)
+            writing.decide(decision, Desk(self.context, self.embedder))
+            return writing.seal("review", decision.told)
 
     def reseal(
         self, sealer: Sealer, now: int, *, reason: str | None = None, base: TrustedSnapshot | None = None

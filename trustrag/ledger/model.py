@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from trustrag.errors import Refusal
 from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import Evidence
+from trustrag.provenance.evidence import Evidence, LoggedEnvelope
 from trustrag.provenance.keys import Signer
+from trustrag.provenance.standing import ChunkLeaf, StandingEntry
 from trustrag.provenance.statement import DocumentClaim
 
 Ids: TypeAlias = NDArray[np.int64]
@@ -46,7 +47,8 @@ class Admission:
     """One document version with all that was said about it. `vectors` is float32[len(chunks), dimension].
 
     `metadata` is the canonical JSON whose digest the claim names. `source_name` and `title` are for people
-    and filters; what a passage proves comes from its envelopes alone.
+    and filters; what a passage proves comes from its envelopes alone. It is served until its source's statement expires,
+    and no longer than until `expires` (unix seconds).
     """
 
     claim: DocumentClaim
@@ -60,6 +62,7 @@ class Admission:
     source_name: str
     standing: Literal["active", "quarantined"] = "active"
     findings: tuple[str, ...] = ()
+    expires: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,49 @@ class Ruling:
             raise ValueError("a ruling names a document or a source, and not both")
         if (self.version is not None or self.reviews) and (self.action != "restore" or self.doc_id is None):
             raise ValueError("only the restoring of one document takes a version or reviews")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided about a version that waits, and never stood.
+
+    `envelope` is the signed review or rejection; to assign it takes none. `reason` is for whom it is assigned to, or why
+    it is rejected. With `settles` it stands from now on, or is taken out; without, more people have to say the same.
+    """
+
+    action: Literal["approve", "reject", "assign"]
+    doc_id: str
+    version: int
+    reason: str
+    envelope: Envelope | None = None
+    settles: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.envelope is None) != (self.action == "assign") or (self.settles and self.envelope is None):
+            raise ValueError("who approves or rejects signs it, and who assigns settles nothing")
+
+    @property
+    def source(self) -> None:
+        """A decision is about one version, never about all of a source."""
+
+    @property
+    def told(self) -> str:
+        """What the snapshot says of it."""
+        whom = f" to {self.reason}" if self.action == "assign" else ""
+        return f"{self.action} version {self.version} of {self.doc_id}{whom}"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A review or rejection as the log holds it: at `index`, sealed by `snapshot` at `at` (unix seconds).
+
+    It leads to the log's newest checkpoint; whether its key may say it, the policy decides.
+    """
+
+    envelope: Envelope
+    index: int
+    snapshot: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +163,24 @@ class VersionRow:
     findings: tuple[str, ...]
     metadata: bytes
     metadata_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that waits for people, with all that was said of it. Nothing here is verified.
+
+    One leaf, text and vector (little-endian float32) for each chunk. `source` and `ingest` are the envelopes that its
+    entry names; `assigned` is to whom it was given last.
+    """
+
+    version: VersionRow
+    entry: StandingEntry
+    leaves: tuple[ChunkLeaf, ...]
+    texts: tuple[str, ...]
+    vectors: tuple[bytes, ...]
+    source: LoggedEnvelope
+    ingest: LoggedEnvelope
+    assigned: str | None
 
 
 @dataclass(frozen=True, slots=True)

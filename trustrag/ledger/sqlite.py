@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from trustrag.errors import LedgerError
 from trustrag.ledger.connection import FAILURES, failed, translated
-from trustrag.ledger.model import Ids, Ruling, Snapshot, VersionRow
+from trustrag.ledger.model import Decision, Ids, Ruling, Snapshot, VersionRow
 from trustrag.ledger.rows import (
     CHUNK,
     SNAPSHOT,
@@ -320,8 +320,8 @@ class Session:
         rows = [(until, row) for row in version_rows]
         self._many(f"UPDATE standing SET until = ? WHERE version = ? AND {_NOW}", rows)
 
-    def start_standing(self, row_id: int, since: int, entry: bytes) -> None:
-        """Lets a waiting row stand."""
+    def start_standing(self, row_id: int, since: int | None, entry: bytes) -> None:
+        """Lets a waiting row stand, or (None) wait on with another entry."""
         self._run("UPDATE standing SET since = ?, entry = ? WHERE id = ?", since, entry, row_id)
 
     def _standing(self, condition: str, *values: Value) -> list[StandingRow]:
@@ -340,7 +340,7 @@ class Session:
         rows = self._iterate("SELECT id, hash FROM node ORDER BY id")
         return ((as_integer(row[0], "node.id"), as_blob(row[1], "node.hash", 32)) for row in rows)
 
-    def add_ruling(self, snapshot: int, item: Ruling) -> None:
+    def add_ruling(self, snapshot: int, item: Ruling | Decision) -> None:
         self._run(
             "INSERT INTO ruling (snapshot, action, doc_id, source, version, reason)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -358,10 +358,10 @@ class Session:
         return [as_integer(row[0], "ruling.snapshot") for row in rows]
 
     def quarantines(self) -> list[tuple[int, bool, str | None, str | None]]:
-        """(snapshot, whether it quarantined or else restored, document, source) of these rulings, oldest first."""
+        """(snapshot, whether it struck or else restored, document, source) of these rulings, oldest first."""
         rows = self._rows(
-            "SELECT snapshot, action = 'quarantine', doc_id, source FROM ruling"
-            " WHERE action IN ('quarantine', 'restore') ORDER BY id"
+            "SELECT snapshot, action <> 'restore', doc_id, source FROM ruling"
+            " WHERE action IN ('quarantine', 'reject', 'restore') ORDER BY id"
         )
         return [
             (

@@ -7,11 +7,14 @@ from itertools import groupby
 import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
+from trustrag.ledger import waiting
 from trustrag.ledger.history import Step, course
 from trustrag.ledger.log import Log, Proved, node_of
 from trustrag.ledger.model import (
     Changes,
+    Held,
     Ids,
+    Said,
     Snapshot,
     SourceRows,
     StoredPassage,
@@ -180,6 +183,33 @@ class View:
         """The version of each document that its row calls active, by document id; an older one after a rollback."""
         rows = self._session.versions_in(("active",))
         return sorted(rows, key=lambda row: row.doc_id)
+
+    # -- what waits
+
+    def waiting(self) -> list[VersionRow]:
+        """The versions that wait for people and never stood, in the order in which they came in."""
+        return list(waiting.waiting(self._session))
+
+    def never_stood(self, version: VersionRow) -> bool:
+        """Whether this version waited for people and was never let in."""
+        return waiting.last_wait(self._session, version) is not None
+
+    def held(self, doc_id: str, version: int | None = None) -> Held:
+        """What waits under this name (of this version, by default the newest that waits). Raises NotFoundError."""
+        return waiting.held(self._session, self._vectors, self._log, doc_id, version, self.snapshot())
+
+    def said(self) -> list[Said]:
+        """What people said of ingests, oldest first, as it was logged. Raises LedgerError where the log was changed."""
+        return list(waiting.said(self._session, self._log, self.snapshot()))
+
+    def ingest_index(self, version: VersionRow) -> int | None:
+        """Where the log holds the ingest statement of a version, as its last entry says; None where that is missing."""
+        stays = self._session.standing_of(version.row)
+        return StandingEntry.parse(stays[-1].entry).ingest_index if stays else None
+
+    def published(self, source: str) -> list[VersionRow]:
+        """Every version that came in from a source, whatever became of it."""
+        return self._session.versions_in(("active", "superseded", "quarantined", "withdrawn"), source)
 
     def record(self, source: str) -> SourceRows:
         """What became of all that a source published, now; nothing for a name that never did."""

@@ -11,11 +11,12 @@ from trustrag.errors import ConflictError, LedgerError, MalformedError, NotFound
 from trustrag.ledger.admission import Desk, Prepared
 from trustrag.ledger.history import Publisher, Sources, Withdrawals, swept
 from trustrag.ledger.log import Log
-from trustrag.ledger.model import Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.model import Decision, Ruling, Sealer, Snapshot, VersionRow
 from trustrag.ledger.rollback import Plan, Stay
 from trustrag.ledger.rows import ChunkRow, StandingRow
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import EMPTY_TREE, StandingChange
+from trustrag.ledger.waiting import waiting_version
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.checkpoint import Checkpoint, Note, VerifierKey, sign_checkpoint, verify_checkpoint
 from trustrag.provenance.envelope import Envelope, sign, verify
@@ -208,6 +209,53 @@ class Writing:
                 f"{version.doc_id}: nobody approved version {version.version}, so it cannot stand"
             )
         return replace(entry, reviews=(*entry.reviews, *more)).encode()
+
+    # -- decisions
+
+    def decide(self, decision: Decision, desk: Desk) -> None:
+        """Enters what somebody decided about a version that waits. Raises NotFoundError where it does not wait."""
+        version, stay = waiting_version(self._session, decision.doc_id, decision.version)
+        entry = StandingEntry.parse(stay.entry)
+        if (entry.doc_id, entry.version, entry.document) != (
+            version.doc_id,
+            version.version,
+            version.digest,
+        ):
+            raise _changed(version.doc_id)
+        standing = self._change({version.doc_id})
+        if decision.envelope is not None:
+            self._settle(decision, decision.envelope, version, stay, desk, standing)
+        self._root = standing.store()
+
+    def _settle(
+        self,
+        decision: Decision,
+        envelope: Envelope,
+        version: VersionRow,
+        stay: StandingRow,
+        desk: Desk,
+        standing: StandingChange,
+    ) -> None:
+        entry, approves = StandingEntry.parse(stay.entry), decision.action == "approve"
+        desk.require_verdict(envelope, approves, self._ingest_payload(entry), version.doc_id)
+        size = self._log.size
+        index = self._log.append(envelope)
+        if index != size:
+            raise ConflictError(f"{version.doc_id}: this very decision is in the log already")
+        if approves:
+            encoded = replace(entry, reviews=(*entry.reviews, (envelope.digest, index))).encode()
+            if decision.settles:
+                stood = standing.stood(version.doc_id)
+                if stood is not None and stood.version > version.version:
+                    raise ConflictError(
+                        f"version {stood.version} of {version.doc_id} stands: version {version.version} is older"
+                    )
+                self._replace(version.doc_id, standing, encoded)
+                self._session.set_standing([version.row], "active", ruled=self._version)
+            self._session.start_standing(stay.id, self._version if decision.settles else None, encoded)
+        elif decision.settles:
+            self._session.set_standing([version.row], "withdrawn", ruled=self._version)
+            self._session.add_ruling(self._version, decision)
 
     def _last_stay(self, version: VersionRow) -> StandingRow:
         stays = self._session.standing_of(version.row)

@@ -236,7 +236,7 @@ class _Custody:
         source = self._authorised(shown.source, SourceStatement)
         ingest = self._authorised(shown.ingest, IngestStatement)
         reviews = [self._authorised(review, ReviewStatement) for review in shown.reviews]
-        policy.check_reviews(reviews, ingest.payload, ingest.key, source.key)
+        yield {"people": list(policy.check_reviews(reviews, ingest, source))}
 
     def _chunk(self) -> Iterator[Facts]:
         shown, leaf = self._stored, self._evidence.leaf

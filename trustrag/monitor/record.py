@@ -18,9 +18,9 @@ from typing import TypeAlias
 import numpy as np
 
 from trustrag.consistency import Passage, compare
+from trustrag.consistency.testimony import said_of
 from trustrag.ledger import Ids, Ledger, SourceRows, View
 from trustrag.monitor.audit import Gate
-from trustrag.monitor.testimony import said_of
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.parties import Bounds, Source

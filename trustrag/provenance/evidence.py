@@ -79,10 +79,11 @@ class Evidence:
 class VerifiedPassage:
     """A passage that was proved. Only `verify_passage` makes one.
 
-    `vector` is little-endian float32; `trust` is in thousandths; `key_id` is of the source's key, and
-    `source_index` the place of its attestation in the log; `start` and `end` are characters of the document.
-    Times are unix seconds; `expires` is the earliest end of snapshot, entry and attestation. `as_of` is None for what
-    stands; for what stood once it is when that snapshot was sealed, and whether it still stands is not said.
+    `vector` is little-endian float32; `trust` is in thousandths; `key_id` is of the source's key, and `source_index`
+    the place of its attestation in the log; `reviewers` are the people who approved it, by name; `start` and `end` are
+    characters of the document. Times are unix seconds; `expires` is the earliest end of snapshot, entry and attestation.
+    `as_of` is None for what stands; for what stood once it is when that snapshot was sealed, and whether it still stands
+    is not said.
     """
 
     text: str
@@ -103,6 +104,7 @@ class VerifiedPassage:
     trust: int
     probation: bool
     key_id: str
+    reviewers: tuple[str, ...]
     source_index: int
     issued_at: int
     snapshot_version: int
@@ -135,6 +137,7 @@ class _Standing:
     claim: DocumentClaim
     source: Source
     key_id: str
+    reviewers: tuple[str, ...]
     issued_at: int
     expires: int
 
@@ -271,7 +274,7 @@ def _prove_entry(evidence: Evidence, policy: Policy, snapshot: AnySnapshot, fact
         for review in evidence.reviews
     ]
     claim = policy.claim(source, entry.doc_id, entry.version)
-    policy.check_reviews(reviews, ingest.payload, ingest.key, source.key)
+    reviewers = policy.check_reviews(reviews, ingest, source)
     if not _named(evidence):
         reason = f"the envelopes shown for {entry.doc_id} are not those that its entry names"
         raise ProofError(Refusal.NOT_IN_SNAPSHOT, reason)
@@ -279,7 +282,7 @@ def _prove_entry(evidence: Evidence, policy: Policy, snapshot: AnySnapshot, fact
     said = source.statement
     expires = min(end for end in (entry.expires, said.expires, snapshot.expires) if end is not None)
     publisher = policy.publisher(source)
-    standing = _Standing(claim, publisher, source.key.key_id, said.issued_at, expires)
+    standing = _Standing(claim, publisher, source.key.key_id, reviewers, said.issued_at, expires)
     facts.entries[key] = standing
     return standing
 
@@ -356,6 +359,7 @@ def _passage(
         trust=source.trust,
         probation=source.probation,
         key_id=standing.key_id,
+        reviewers=standing.reviewers,
         source_index=evidence.entry.source_index,
         issued_at=standing.issued_at,
         snapshot_version=snapshot.version,

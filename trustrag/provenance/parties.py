@@ -1,4 +1,4 @@
-"""The parties of a policy: keys with their time, roles, sources, the log and its witnesses.
+"""The parties of a policy: keys with their time, roles, reviewers, sources, the log and its witnesses.
 
 Keys are valid between two log indices, never between two dates: a thief can write any date, and no thief can
 write into the past of an append-only log. Trust is in thousandths, since what is signed holds no floats.
@@ -7,7 +7,7 @@ write into the past of an append-only log. Trust is in thousandths, since what i
 from dataclasses import dataclass
 
 from trustrag.errors import AuthorityError, MalformedError, Refusal
-from trustrag.provenance.canonical import Encodable, Fields
+from trustrag.provenance.canonical import Digest, Encodable, Fields
 from trustrag.provenance.checkpoint import COSIGNATURE, VerifierKey
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import check_integer, check_segment, check_text, read_texts
@@ -79,6 +79,63 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewer:
+    """A person who looks at documents: one voice, with however many keys. A second key is no second opinion."""
+
+    name: str
+    keys: tuple[PolicyKey, ...]
+
+    def __post_init__(self) -> None:
+        check_segment(self.name, "reviewer name")
+        if not self.keys:
+            raise MalformedError(f"reviewer {self.name} needs a key")
+
+    @property
+    def active(self) -> bool:
+        """Whether a key of theirs may still sign."""
+        return any(key.last_valid_index is None and not key.revoked for key in self.keys)
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {"name": self.name, "keys": [key.to_json() for key in self.keys]}
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Reviewer":
+        return cls(fields.text("name"), read_keys(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewers:
+    """The people who review, and how many of them have to approve every document, whatever the screens say of it."""
+
+    people: tuple[Reviewer, ...] = ()
+    threshold: int = 0
+
+    def __post_init__(self) -> None:
+        if len({person.name for person in self.people}) != len(self.people):
+            raise MalformedError("two reviewers have one name")
+        if not 0 <= self.threshold <= self.able:
+            raise MalformedError(f"a threshold of {self.threshold} cannot be met by {self.able} reviewers")
+
+    @property
+    def able(self) -> int:
+        """How many of them may still approve something."""
+        return sum(person.active for person in self.people)
+
+    @property
+    def keys(self) -> tuple[PolicyKey, ...]:
+        """The keys of all of them."""
+        return tuple(key for person in self.people for key in person.keys)
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {"people": [person.to_json() for person in self.people], "threshold": self.threshold}
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Reviewers":
+        people = tuple(Reviewer.from_fields(item) for item in fields.objects("people"))
+        return cls(people, fields.integer("threshold"))
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """How far a source's record may move its standing. Trust is in thousandths.
 
@@ -133,7 +190,8 @@ class Source:
     """A named publisher. `scope` holds prefixes of tenant/collection/docId.
 
     `trust` is what is in force, in thousandths, and `moved` how far its record has moved it from what the operator
-    said (`prior`).
+    said (`prior`). `contract` is the digest of what its documents have to be like; `reviews` is how many people have to
+    approve one that the screens held. Both are signed here, so that no edited file or row asks for less.
     """
 
     name: str
@@ -144,6 +202,8 @@ class Source:
     active: bool = True
     probation: bool = False
     moved: int = 0
+    contract: Digest | None = None
+    reviews: int = 0
 
     def __post_init__(self) -> None:
         check_segment(self.name, "source name")
@@ -157,6 +217,7 @@ class Source:
                 raise MalformedError(f"scope {prefix!r} has an empty segment")
         if not 0 <= self.trust <= 1000 or not 0 <= self.prior <= 1000:
             raise MalformedError(f"trust of source {self.name} must be 0 to 1000 thousandths")
+        check_integer(self.reviews, "reviews")
 
     @property
     def prior(self) -> int:
@@ -178,6 +239,8 @@ class Source:
             "trust": self.trust,
             "status": "active" if self.active else "suspended",
             "probation": self.probation,
+            "contract": None if self.contract is None else self.contract.hex,
+            "reviews": self.reviews,
         }
 
     @classmethod
@@ -192,6 +255,8 @@ class Source:
             active=fields.text("status") == "active",
             probation=fields.boolean("probation"),
             moved=trust - fields.integer("prior"),
+            contract=fields.nullable("contract", fields.digest),
+            reviews=fields.integer("reviews"),
         )
 
 

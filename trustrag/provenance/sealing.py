@@ -26,7 +26,7 @@ SNAPSHOT_TYPE: Final = T + "snapshot/v1"
 WITHDRAWAL_TYPE: Final = T + "withdrawal/v1"
 ROLLBACK_TYPE: Final = T + "rollback/v1"
 
-ACTIONS: Final = frozenset({"publish", "quarantine", "restore", "withdraw", "rollback", "renew"})
+ACTIONS: Final = frozenset({"publish", "review", "quarantine", "restore", "withdraw", "rollback", "renew"})
 
 
 @dataclass(frozen=True, slots=True)

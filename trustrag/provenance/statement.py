@@ -3,6 +3,7 @@
     source      T source/v1           a publisher names its documents                  (a source key)
     ingest      SLSA Provenance v1    how documents became chunks and vectors          (an ingest key)
     review      in-toto SVR v0.2      what was found good about an ingest             (a screen or review key)
+    rejection   T rejection/v1        why an ingest is not to stand, for readers       (a screen or review key)
     snapshot    T snapshot/v1         the root of everything that stands               (a seal key)
     withdrawal  T withdrawal/v1       why something stopped standing, for readers      (a seal key)
     rollback    T rollback/v1         back to what stood once, proposed and approved   (a seal key, review keys)
@@ -51,6 +52,7 @@ __all__ = [
     "INGEST_BUILD_TYPE",
     "INGEST_TYPE",
     "MAX_REASON_BYTES",
+    "REJECTION_TYPE",
     "REVIEW_TYPE",
     "ROLLBACK_TYPE",
     "SNAPSHOT_TYPE",
@@ -64,6 +66,7 @@ __all__ = [
     "EmbedderId",
     "IngestStatement",
     "IngestedDocument",
+    "RejectionStatement",
     "ReviewStatement",
     "RollbackStatement",
     "SnapshotStatement",
@@ -78,6 +81,7 @@ SOURCE_TYPE: Final = T + "source/v1"
 INGEST_TYPE: Final = "https://slsa.dev/provenance/v1"
 INGEST_BUILD_TYPE: Final = T + "ingest/v1"
 REVIEW_TYPE: Final = "https://in-toto.io/attestation/svr/v0.2"
+REJECTION_TYPE: Final = T + "rejection/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,10 +290,27 @@ class ReviewStatement(Signable):
         return stated(REVIEW_TYPE, [resource("ingest", self.subject)], predicate)
 
 
+@dataclass(frozen=True, slots=True)
+class RejectionStatement(Signable):
+    """Why an ingest is not to stand: `subject` is as in a review. Deleting it approves nothing."""
+
+    subject: Digest
+    reason: str
+    created_at: int
+
+    def __post_init__(self) -> None:
+        check_text(self.reason, "reason", MAX_REASON_BYTES)
+
+    def to_json(self) -> dict[str, Encodable]:
+        predicate: dict[str, Encodable] = {"timeCreated": rfc3339(self.created_at), "reason": self.reason}
+        return stated(REJECTION_TYPE, [resource("ingest", self.subject)], predicate)
+
+
 Statement: TypeAlias = (
     SourceStatement
     | IngestStatement
     | ReviewStatement
+    | RejectionStatement
     | SnapshotStatement
     | WithdrawalStatement
     | RollbackStatement
@@ -381,10 +402,19 @@ def _read_review(subjects: list[Fields], predicate: Fields) -> ReviewStatement:
     )
 
 
+def _read_rejection(subjects: list[Fields], predicate: Fields) -> RejectionStatement:
+    return RejectionStatement(
+        subject=sha256_of(subjects[0]),
+        reason=predicate.text("reason", max_bytes=MAX_REASON_BYTES),
+        created_at=predicate.time("timeCreated"),
+    )
+
+
 _READERS: Final[Mapping[str, Callable[[list[Fields], Fields], Statement]]] = {
     SOURCE_TYPE: _read_source,
     INGEST_TYPE: _read_ingest,
     REVIEW_TYPE: _read_review,
+    REJECTION_TYPE: _read_rejection,
     SNAPSHOT_TYPE: read_snapshot,
     WITHDRAWAL_TYPE: read_withdrawal,
     ROLLBACK_TYPE: read_rollback,

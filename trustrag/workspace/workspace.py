@@ -8,7 +8,7 @@ One folder holds one collection of one store. Private keys and the rollback memo
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from trustrag.ingest.document import Document, ReadProblem, from_langchain
 from trustrag.ingest.pipeline import Pipeline, Progress
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport, IngestReport
+from trustrag.ingest.screening import choose
 from trustrag.keyring import Keyring
 from trustrag.ledger import Ledger, Ruling, Snapshot, VersionRow
 from trustrag.ledger.model import Action
@@ -37,14 +38,15 @@ from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
+from trustrag.workspace.contracts import ContractFolder, Contracts
 from trustrag.workspace.history import History
 from trustrag.workspace.opened import Opened
 from trustrag.workspace.receipts import Receipts
+from trustrag.workspace.reviews import Reviews, require_approved
 from trustrag.workspace.wiring import (
     CUSTOM,
     AnyEmbedder,
     AuditFile,
-    approved,
     assessed,
     given_lines,
     identity_of,
@@ -57,6 +59,7 @@ from trustrag.workspace.wiring import (
     slug,
     undone_on_failure,
     unix_now,
+    witnesses_beside,
     witnesses_near,
 )
 
@@ -256,14 +259,16 @@ class Workspace:
         source: str | None = None,
         attestations: str | Path | Sequence[Envelope] = (),
         licence: str | None = None,
+        advisory: Collection[str] = (),
         progress: Progress | None = None,
     ) -> IngestReport:
         """As `ingest`, for documents in memory: `Document`, or LangChain-like (`.page_content`, `.metadata`, `.id`).
 
-        A LangChain-like document is one passage, uncut.
+        A LangChain-like document is one passage, uncut. What the screens named in `advisory` find is told, and holds
+        nothing.
         """
         listed = [d if isinstance(d, Document) else self.document(d, licence=licence) for d in documents]
-        return self._take_in(listed, source, attestations, progress)
+        return self._take_in(listed, source, attestations, progress, advisory)
 
     @staticmethod
     def document(item: object, *, licence: str | None = None) -> Document:
@@ -294,10 +299,13 @@ class Workspace:
         source: str | None,
         attestations: str | Path | Sequence[Envelope],
         progress: Progress | None,
+        advisory: Collection[str] = (),
     ) -> IngestReport:
+        battery = choose(advisory=advisory)
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
+        beside = witnesses_beside(self._opened.searcher, self._clock)
         with self._opened.writing() as ledger:
             pipeline = Pipeline(
                 ledger,
@@ -305,8 +313,11 @@ class Workspace:
                 self.embedder,
                 signers_of(self.authority),
                 self._opened.sealer(),
+                battery=battery,
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
-                neighbours=witnesses_near(self._opened.searcher, self.embedder, self._clock),
+                neighbours=witnesses_near(beside, self.embedder),
+                beside=beside,
+                contracts=ContractFolder(self.folder).read,
                 clock=self._clock,
             )
             return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
@@ -321,7 +332,9 @@ class Workspace:
             self.authority.source(source)
         with self._opened.writing() as ledger:
             now, ruling = self._clock(), Ruling(action, reason, doc_id, source)
-            ruling = approved(ruling, ledger, self.authority, now)
+            if action == "restore" and doc_id is not None:
+                with ledger.view() as view:
+                    require_approved(view, doc_id)
             return ledger.rule([ruling], self._opened.sealer(), now, publisher=publisher_under(self.policy))
 
     def withdraw(self, doc_ids: str | Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
@@ -355,6 +368,7 @@ class Workspace:
         sources = None if sources is None else named(sources)
         for name in sources or ():
             self.authority.source(name)
+        self.reviews.note_question(question)
         return self._opened.searcher().search(
             question,
             k=k,
@@ -424,6 +438,18 @@ class Workspace:
             memory=memory,
             progress=progress,
         )
+
+    # ---- faces
+
+    @property
+    def contracts(self) -> Contracts:
+        """What is agreed with each source about its documents."""
+        return Contracts(self._opened)
+
+    @property
+    def reviews(self) -> Reviews:
+        """The review desk: what waits for people, and who they are."""
+        return Reviews(self._opened)
 
     # ---- wiring
 
