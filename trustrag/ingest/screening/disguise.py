@@ -45,12 +45,10 @@ _MIRRORED = {
     "tegrof",
     "edirrevo",
 }
-_BASE64 = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+/_-]{4}){5,}[A-Za-z0-9+/_-]{0,3}={0,2}")
+_BASE64 = re.compile(r"(?<![\w+/-])(?:[A-Za-z0-9+/_-]{4}){5,}[A-Za-z0-9+/_-]{0,3}={0,2}")
 _HEX = re.compile(r"(?:\\x[0-9a-fA-F]{2}){8,}|(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}[ :]?){16,}(?![0-9a-fA-F])")
 _BINARY = re.compile(r"(?<!\d)(?:[01]{8}\s?){8,}(?!\d)")
-_PERCENT = re.compile(
-    r"(?:%[0-9a-fA-F]{2}|[\w.+-]){0,400}(?:%[0-9a-fA-F]{2}[\w.+-]{0,3}){5}(?:%[0-9a-fA-F]{2}|[\w.+-])*"
-)
+_PERCENT = re.compile(r"(?:[\w.+~-]{0,80}%[0-9a-fA-F]{2}){5,}[\w.+~-]{0,80}")
 _ENTITIES = re.compile(r"(?:&#(?:x[0-9a-fA-F]{1,6}|\d{1,7});\s?){6,}")
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}){6,}")
 

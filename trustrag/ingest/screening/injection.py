@@ -34,7 +34,7 @@ _REPORTS = re.compile(
 )
 _INFINITIVE = re.compile(r"\b(\w+) to(?: (?:simply|just|also|either|completely))?\s*$", re.I)
 _URGED = frozenset(
-    "you need have want must sure important required remember asked instructed told needs has going ready free ordered".split()
+    "you as kind need have want must sure important required remember asked instructed told needs has going ready free ordered".split()
 )
 _ALLOWED = re.compile(
     r"\b(?:you|users?|readers?|they|we|administrators?|developers?) (?:can|may|could|might)(?: also| safely| simply)?\s*$",
@@ -44,7 +44,7 @@ _LEAD_IN = re.compile(
     r"[^\n]*\b(?:examples?|phrases?|patterns?|attack\w*|injections?|prompts?|payloads?|strings?|inputs?)\b[^\n]*:\s*$",
     re.I,
 )
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s")
+_BULLET = re.compile(r"\s*(?:[-*•]|\d+[.)])\s")
 
 
 @dataclass(frozen=True, slots=True)

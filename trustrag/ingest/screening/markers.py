@@ -37,13 +37,14 @@ _HEADINGS = re.compile(
 _TURN = re.compile(
     r"^[ \t#*>]*(system|user|human|assistant|ai|bot|chatgpt|model)[ \t]*\**[ \t]*:[ \t]*\S", re.I | re.M
 )
+_SPEAKS = re.compile(r"\b(?:you|your|must|never|always|answer|respond|ignore|assistant|the user)\b", re.I)
 _ENTRY = re.compile(
     r"^[ \t]*(?:[\[(<#*]*(?:(?:retrieved|context) )?(?:document|passage|chunk|snippet|search result|retrieved text|source)[ #_-]*\[?\d+\]?[\])>*]*[ \t]*(?:\([^()\n]{0,80}\))?[ \t]*[:\-]"
     r"|\[\d+\][ \t]*(?:\"|\u201c)?(?:source|title|document|passage|doc_?id)\b[ \t]*[:=])",
     re.I | re.M,
 )
 _PROOF = re.compile(
-    r"\bTRUSTRAG_[A-Z_]+\b|[\"'](?:verified|trust(?:_score|ed)?|provenance|verdict)[\"']\s*:\s*(?:true|1(?:\.0)?|[\"'](?:verified|ok|admit|trusted|high)[\"'])"
+    r"\bTRUSTRAG_[A-Z0-9_]+\b|[\"'](?:verified|trust(?:_score|ed)?|provenance|verdict)[\"']\s*:\s*(?:true|1(?:\.0)?|[\"'](?:verified|ok|admit|trusted|high)[\"'])"
     r"|[\[(](?:(?:cryptographically |digitally )?(?:verified|signed|authenticated)(?: by| source| passage| document|:)|source verified|trust (?:level|score)\s*[:=])[^\])\n]{0,80}[\])]",
     re.I,
 )
@@ -132,12 +133,15 @@ def _closed_only(text: str) -> frozenset[str]:
 
 
 def _turns(text: str, turns: list[re.Match[str]], quoted: list[tuple[int, int]]) -> Iterator[Finding]:
-    """Lines as turns of a chat: a transcript is honest, one that speaks as the system is not."""
+    """Lines as turns of a chat: a transcript is honest, one that gives orders as the system is not."""
+    roles = {match[1].lower() for match in turns}
     for match in turns:
         role = match[1].lower()
-        if role != "system" and len({turn[1].lower() for turn in turns}) < 2:
+        if role != "system" and len(roles) < 2:
             continue
-        held = role == "system" and not is_quoted(text, match.start(), match.end(), quoted)
-        severity = Severity.HOLD if held else Severity.NOTE
-        reason = f"a line in the role of {role}: {shown(text[match.start() : match.end() + 40])}"
+        line = text[match.start() : text.find("\n", match.end()) % (len(text) + 1)]
+        speaks = role == "system" and (len(roles) > 1 or _SPEAKS.search(line) is not None)
+        held = speaks and not is_quoted(text, match.start(), match.end(), quoted)
+        severity = Severity.HOLD if held else Severity.WARN if role == "system" else Severity.NOTE
+        reason = f"a line in the role of {role}: {shown(line)}"
         yield Finding("ROLE_LINE", severity, match.start(), match.end(), reason, _INJECTION)

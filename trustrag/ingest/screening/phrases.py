@@ -154,7 +154,7 @@ ORDERS = (
         "negeer vergeet zignoruj ignoruj zapomnij ignorera glöm ignorér glem unohda yoksay unut игнорируй игнорируйте забудь забудьте проигнорируй abaikan",
         r"\b(?:ignorier\w*|vergiss|missachte)\b[^.!?\n]{0,40}?\b(?:vorherig\w*|bisherig\w*|vorangehend\w*|obig\w*|alle\w*|deine)\b[^.!?\n]{0,30}?\b(?:Anweisung\w*|Regel\w*|Instruktion\w*|Vorgabe\w*)"
         r"|\b(?:ignore[zr]?|oublie[zr]?)\b[^.!?\n]{0,40}?\b(?:instructions?|consignes?|règles|directives)\b[^.!?\n]{0,20}?\b(?:précédent\w*|antérieur\w*|ci-dessus)"
-        r"|\b(?:ignor[ae]r?|olvid[ae]r?|desconsidere)\b[^.!?\n]{0,40}?\b(?:instruc\w+|reglas|regras|órdenes|indicaciones)\b[^.!?\n]{0,20}?\b(?:anterior\w*|previ[ao]s|acima)"
+        r"|\b(?:ignor[ae]r?|olvid[ae]r?|desconsidere)\b[^.!?\n]{0,40}?\b(?:instru[cç]\w+|reglas|regras|órdenes|indicaciones)\b[^.!?\n]{0,20}?\b(?:anterior\w*|previ[ao]s|acima)"
         r"|\b(?:ignor[ai](?:re)?|dimentica)\b[^.!?\n]{0,40}?\b(?:istruzioni|regole)\b[^.!?\n]{0,20}?\b(?:precedenti|sopra)"
         r"|\b(?:negeer|vergeet)\b[^.!?\n]{0,40}?\b(?:eerdere|vorige|voorgaande|bovenstaande|alle)\b[^.!?\n]{0,20}?\b(?:instructies|regels|aanwijzingen)"
         r"|\b(?:z?ignoruj|zapomnij)\b[^.!?\n]{0,40}?\b(?:poprzedni\w*|wcześniejsz\w*|wszystkie)\b[^.!?\n]{0,20}?\b(?:instrukcj\w*|polece\w*|zasad\w*)"
