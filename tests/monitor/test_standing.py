@@ -201,7 +201,9 @@ def test_a_flood_beside_a_lie_does_not_hide_the_truth(workspace: Workspace) -> N
     flood = [
         document(f"accomplice/{place}-{copy}", lie) for place, lie in enumerate(lies) for copy in range(12)
     ]
-    assert len(workspace.ingest_documents(flood, source="accomplice", advisory=["floods"]).admitted) == len(flood)
+    assert len(workspace.ingest_documents(flood, source="accomplice", advisory=["floods"]).admitted) == len(
+        flood
+    )
     assert only(workspace, "aged").record.recent.contradicted >= 3
     assert only(workspace, "aged").record.turned
 

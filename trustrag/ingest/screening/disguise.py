@@ -30,6 +30,8 @@ _INVISIBLE = dict.fromkeys(
     + [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
 )
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
+# What accents, quotation marks and dashes are made of is left out: most text beyond ASCII has nothing else.
+_FOREIGN = re.compile("[^\x00-\xac\xae-\u024f\u2010-\u2027\u2030-\u203a\u20ac\u2122\u2212]")
 _LEET = str.maketrans("013457@$|!", "oieastasli")
 _LEET_WORD = re.compile(r"\b(?=\w*[a-z])[a-z]*[01345@$][\w@$|!]*\b", re.I)
 _SPACED = re.compile(r"(?<!\w)(?:\w([ .\-_*·|])){2}(?:(?:\w\1|\1)){8,400}\w(?!\w)")
@@ -76,7 +78,7 @@ def plain(text: str) -> str:
 
 def unmasked(text: str) -> Iterator[Guise]:
     """Every disguise that is found in the text, undone."""
-    if not text.isascii():
+    if _FOREIGN.search(text):
         made = plain(text)
         if made != text:
             yield Guise(made, 0, 0, "look-alike or invisible characters")

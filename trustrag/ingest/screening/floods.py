@@ -9,6 +9,7 @@ question share nine in ten of their names, neighbouring articles of an encyclopa
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from trustrag.ingest.screening.minhash import LEAST, likeness, signatures
 CRAFTED = "AML.T0070"
 OTHERS = 2
 """Other documents that say the same, from which it is a flood: three in all."""
-NEARBY, NEAREST = 0.6, 8
+NEARBY, NEAREST = 0.65, 8
 """Cosine from which passages are compared by their names, and how many at most are."""
 NAMES_WEIGH = 0.5
 SAME = 1.15
@@ -149,12 +150,18 @@ def _weigh(one: _Passage, other: _Passage, cosine: float, kin: _Kin) -> None:
         kin.add(other.doc_id, sameness)
 
 
+@lru_cache(maxsize=20_000)
+def _named(text: str) -> tuple[int, frozenset[str]]:
+    """How many words a text has, and the names, dates and numbers in it: of the stored ones asked again and again."""
+    reading = read(text)
+    return len(reading.words), frozenset(v.form for v in reading.values if v.kind in (NAME, DATE, NUMBER))
+
+
 def names_shared(mine: str, theirs: str) -> float:
     """The share of names, dates and numbers of the poorer text that the other has, too; 0 where it is a heading."""
-    a, b = read(mine), read(theirs)
-    if min(len(a.words), len(b.words)) < WORDS:
+    (length, ours), (other, others) = _named(mine), _named(theirs)
+    if min(length, other) < WORDS:
         return 0.0
-    ours, others = ({v.form for v in one.values if v.kind in (NAME, DATE, NUMBER)} for one in (a, b))
     return len(ours & others) / min(len(ours), len(others)) if ours and others else 0.0
 
 
@@ -177,9 +184,8 @@ def _compare_wording(passages: Sequence[_Passage], made: Sequence[_Kin], owner: 
 
 def _says_the_same(mine: str, theirs: str) -> bool:
     """Whether two texts of the same words name the same: a form letter with other values is a row of a table."""
-    a, b = read(mine), read(theirs)
-    ours, others = ({v.form for v in one.values if v.kind in (NAME, DATE, NUMBER)} for one in (a, b))
-    return len(a.words) >= WORDS and len(ours ^ others) <= 0.1 * len(ours | others)
+    (length, ours), (_, others) = _named(mine), _named(theirs)
+    return length >= WORDS and len(ours ^ others) <= 0.1 * len(ours | others)
 
 
 def _flood(arrival: Arrival, kin: Sequence[_Kin]) -> Finding:

@@ -7,6 +7,7 @@ colours, sizes and places that are written out. A page can conceal by scripts or
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from trustrag.ingest.screening.sight import WHITE, Colour, Concealed, colour_of, look_alike
@@ -67,13 +68,8 @@ def concealed_in_html(page: str) -> Iterator[Concealed]:
     tree = lxml.html.fromstring(page.encode(), parser=lxml.html.HTMLParser(encoding="utf-8", huge_tree=False))
     rules = _rules(tree)
     targets = _targets(tree)
-    count = 0
-    for piece in _walk(tree, rules, targets):
-        yield piece
-        count += 1
-        if count >= PIECES:
-            return
-    yield from _asides(tree)
+    pieces = chain(_walk(tree, rules, targets), _asides(tree))
+    yield from islice(pieces, PIECES)
 
 
 def _walk(tree: "HtmlElement", rules: Mapping[str, str], targets: frozenset[str]) -> Iterator[Concealed]:
