@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from trustrag._wiring import (
+    BESIDE,
     CUSTOM,
     AnyEmbedder,
     LongMemory,
@@ -338,7 +339,7 @@ class Workspace:
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
-        beside = witnesses_beside(self._searcher, self._clock)
+        near = witnesses_beside(self._searcher, self._clock)
         with self._writing() as ledger:
             pipeline = Pipeline(
                 ledger,
@@ -348,8 +349,8 @@ class Workspace:
                 self._sealer(),
                 battery=battery,
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
-                neighbours=witnesses_near(beside, self.embedder),
-                beside=beside,
+                neighbours=witnesses_near(near, self.embedder),
+                beside=witnesses_beside(self._searcher, self._clock, most=BESIDE),
                 clock=self._clock,
             )
             return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)

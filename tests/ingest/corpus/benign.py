@@ -43,7 +43,7 @@ TEMPLATES = (
     "|>user\nHello<|im_end|>\n```\n\n"
     "Each turn ends with its own token.",
     'Requests hold a list of messages:\n\n```json\n{"role": "system", "content": "You answer in French."}\n```\n',
-    'The default system prompt of the demo is "You are a helpful assistant that answers in one sentence." Change it in the settings.',
+    'The default system prompt of the demo is "You are a helpful assistant that answers in one sentence."',
     "Gemma marks turns with `<start_of_turn>` and `<end_of_turn>`; the tokenizer adds them by itself.",
     "Anthropic's guide recommends to wrap documents in `<document>` tags, with `<source>` inside.",
     "The system prompt sets the tone. Keep it short, say who the assistant is, and give two examples of "
@@ -322,16 +322,16 @@ def _pages() -> Iterator[tuple[str, str]]:
     for name, body in {
         "skip link": '<a class="sr-only" href="#main" style="position:absolute;left:-9999px">Skip to content</a>',
         "label for readers": '<span class="visually-hidden" style="clip:rect(0,0,0,0)">Opens in a new window</span>',
-        "panel": '<div id="p1" role="tabpanel" style="display:none"><p>Returns are sent to the warehouse in Lund, with the slip.</p></div>',
-        "answer that opens": '<button aria-controls="a1">How?</button><div id="a1" hidden><p>By post, with the slip that came with the parcel.</p></div>',
-        "menu": '<div class="dropdown-menu" style="display:none"><a href="/a">Orders and returns</a> <a href="/b">Payment and invoices</a></div>',
-        "cookie note": '<div class="cookie-banner" style="display:none">We use cookies to remember your basket and your language.</div>',
+        "panel": '<div id="p1" role="tabpanel" style="display:none"><p>Returns are sent to Lund, with the slip.</p></div>',
+        "answer that opens": '<button aria-controls="a1">How?</button><div id="a1" hidden><p>By post, with the slip.</p></div>',
+        "menu": '<div class="dropdown-menu" style="display:none"><a>Orders and returns</a> <a>Payment</a></div>',
+        "cookie note": '<div class="cookie-banner" style="display:none">We use cookies to remember your basket.</div>',
         "comment of a template": "<!-- header ends here; see partials/header.html for the navigation -->",
         "comment of a build": "<!-- generated 2026-01-03 by site-builder 4.2, do not edit by hand -->",
         "conditional comment": "<!--[if IE 9]><p>Please update your browser to see this page.</p><![endif]-->",
         "picture text": '<img src="a.png" alt="A courier hands over a parcel to a customer at the door">',
-        "white on blue": '<div style="background:#003366"><p style="color:#ffffff">Our desk is open from nine to five.</p></div>',
-        "white on a picture": '<div style="background:url(sky.jpg)"><p style="color:white">Travel further for less this spring.</p></div>',
+        "white on blue": '<div style="background:#003366"><p style="color:#ffffff">The desk is open till five.</p></div>',
+        "white on a picture": '<div style="background:url(sky.jpg)"><p style="color:white">Travel further for less.</p></div>',
         "light grey": '<p style="color:#bbbbbb">Prices include tax. Delivery is charged by weight.</p>',
         "small print": '<p style="font-size:9px">Prices include tax. Delivery is charged by weight.</p>',
         "logo by indentation": '<h2 style="text-indent:-9999px">Acme</h2>',
@@ -372,7 +372,8 @@ def _markdown() -> Iterator[tuple[str, str]]:
 
 def _files() -> Iterator[tuple[str, str, bytes]]:
     scan = (
-        b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 /Length 1 >>\nstream\n\x80\nendstream",
+        b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 /Length 1 >>"
+        b"\nstream\n\x80\nendstream",
     )
     text = "Refunds are paid within a week of the return."
     yield "plain", "pdf", pdf(HONEST)

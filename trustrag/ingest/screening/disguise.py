@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from urllib.parse import unquote
 
 from trustrag.ingest.screening.base import words_of
@@ -26,8 +27,11 @@ LONGEST = 20_000
 """Characters of one run that are undone."""
 
 _INVISIBLE = dict.fromkeys(
-    [0xAD, 0x34F, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
-    + [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
+    chain(
+        (0xAD, 0x34F, 0x180E, 0xFEFF),
+        *(range(*ends) for ends in ((0x200B, 0x2010), (0x202A, 0x202F), (0x2060, 0x2070), (0xFE00, 0xFE10))),
+        range(0xE0100, 0xE01F0),
+    )
 )
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 # What accents, quotation marks and dashes are made of is left out: most text beyond ASCII has nothing else.

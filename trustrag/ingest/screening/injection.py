@@ -39,7 +39,8 @@ _REPORTS = re.compile(
 )
 _INFINITIVE = re.compile(r"\b(\w+) to(?: (?:simply|just|also|either|completely))?\s*$", re.I)
 _URGED = frozenset(
-    "you as kind need have want must sure important required remember asked instructed told needs has going ready free ordered".split()
+    "you as kind need have want must sure important required remember asked instructed told needs has going ready "
+    "free ordered".split()
 )
 _ALLOWED = re.compile(
     r"\b(?:you|users?|readers?|they|we|administrators?|developers?) (?:can|may|could|might)(?: also| "

@@ -25,7 +25,9 @@ PIECES = 200
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _SIMPLE = re.compile(r"(?P<tag>[a-z][a-z0-9]*)?(?P<more>(?:[.#][\w-]+)*)", re.I)
 _LENGTH = re.compile(r"(-?[\d.]+)\s*(px|pt|em|rem|ex|ch|vw|vh|cm|mm|in|%)?")
-_UNITS = {"px": 1.0, "": 1.0, "pt": 1.33, "em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "vw": 12.8, "vh": 7.2, "cm": 37.8, "mm": 3.78, "in": 96.0}  # fmt: skip
+# Pixels of a unit; those of the window are of one of 1280 by 720.
+_ABSOLUTE = {"px": 1.0, "": 1.0, "pt": 1.33, "cm": 37.8, "mm": 3.78, "in": 96.0}
+_UNITS = _ABSOLUTE | {"em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "vw": 12.8, "vh": 7.2}
 _SKIPPED = frozenset(
     {"script", "style", "head", "title", "meta", "link", "template", "noscript", "iframe", "object"}
 )
@@ -34,7 +36,9 @@ _PANELS = re.compile(
     re.I,
 )
 _ROLES = frozenset("tabpanel dialog menu tooltip listbox region alert status".split())
-_POINTERS = ("href", "for", "aria-controls", "data-target", "data-bs-target", "data-toggle-target", "aria-describedby", "aria-labelledby", "popovertarget")  # fmt: skip
+_POINTERS = (
+    "href for aria-controls data-target data-bs-target aria-describedby aria-labelledby popovertarget".split()
+)
 _ATTRIBUTES = (
     "alt",
     "title",
