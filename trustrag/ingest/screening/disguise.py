@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from trustrag.ingest.screening.base import words_of
 
-LIMIT = 50
+LIMIT = 500
 """Encoded runs that are undone in one text; what stands behind so many is data."""
 LONGEST = 20_000
 """Characters of one run that are undone."""
@@ -88,11 +88,11 @@ def unmasked(text: str) -> Iterator[Guise]:
             yield Guise(made, 0, 0, "look-alike or invisible characters")
     words = words_of(text)
     if words & _ROT13:
-        yield Guise(codecs.encode(text[:LONGEST], "rot13"), 0, 0, "rot13")
+        yield Guise(codecs.encode(text, "rot13"), 0, 0, "rot13")
     if words & _MIRRORED:
-        yield Guise(text[:LONGEST][::-1], 0, 0, "words written backwards")
+        yield Guise(text[::-1], 0, 0, "words written backwards")
     if sum(1 for _ in zip(_LEET_WORD.finditer(text), range(3), strict=False)) == 3:
-        yield Guise(text[:LONGEST].translate(_LEET), 0, 0, "digits for letters")
+        yield Guise(text.translate(_LEET), 0, 0, "digits for letters")
     for match in _SPACED.finditer(text):
         joined = _joined(match[0], match[1])
         if _UNSPACED.search(joined.replace(" ", "").lower()):

@@ -121,33 +121,40 @@ def _kin(own: Sequence[Arrival], owner: str, around: Around) -> dict[str, list[_
 def _compare_meaning(passages: Sequence[_Passage], made: Sequence[_Kin], owner: str, around: Around) -> None:
     vectors = np.stack([passage.vector for passage in passages])
     past = around.past(owner)
-    for place, near in enumerate(_nearest(vectors, vectors)):
+    beside = vectors @ vectors.T
+    # A document's own passages are near each other: left in, they would take the places of its accomplices.
+    _, documents = np.unique([passage.doc_id for passage in passages], return_inverse=True)
+    beside[documents[:, None] == documents[None, :]] = -1.0
+    for place, near in enumerate(_nearest(beside)):
         for other in near:
-            if passages[other].doc_id != passages[place].doc_id:
-                _weigh(passages[place], passages[other], vectors[place] @ vectors[other], made[place])
-    for place, near in enumerate(_nearest(vectors, past.vectors)):
+            _weigh(
+                passages[place],
+                passages[other].doc_id,
+                passages[other].text,
+                beside[place, other],
+                made[place],
+            )
+    before = vectors @ past.vectors.T
+    for place, near in enumerate(_nearest(before)):
         for row in near:
             stored = past.passage(row)
             # An earlier version of the same document is its predecessor, not its accomplice.
             if stored is not None and stored.doc_id != passages[place].doc_id:
-                cosine = vectors[place] @ past.vectors[row]
-                earlier = _Passage(stored.doc_id, stored.text, past.vectors[row])
-                _weigh(passages[place], earlier, cosine, made[place])
+                _weigh(passages[place], stored.doc_id, stored.text, before[place, row], made[place])
 
 
-def _nearest(rows: Vectors, columns: Vectors) -> Iterator[list[int]]:
+def _nearest(cosines: Vectors) -> Iterator[list[int]]:
     """For each row the columns nearest to it, from `NEARBY` on."""
-    cosines = rows @ columns.T
-    most = min(NEAREST, columns.shape[0])
+    most = min(NEAREST, cosines.shape[1])
     for line in cosines:
         best = np.argpartition(-line, most - 1)[:most] if most else np.empty(0, np.intp)
         yield [int(at) for at in best if line[at] >= NEARBY]
 
 
-def _weigh(one: _Passage, other: _Passage, cosine: float, kin: _Kin) -> None:
-    sameness = float(cosine) + NAMES_WEIGH * names_shared(one.text, other.text)
+def _weigh(passage: _Passage, doc_id: str, text: str, cosine: float, kin: _Kin) -> None:
+    sameness = float(cosine) + NAMES_WEIGH * names_shared(passage.text, text)
     if sameness >= SPREAD:
-        kin.add(other.doc_id, sameness)
+        kin.add(doc_id, sameness)
 
 
 @lru_cache(maxsize=20_000)

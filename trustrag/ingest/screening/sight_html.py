@@ -19,8 +19,8 @@ LABEL = 12
 """Words up to which a piece for screen readers is a label."""
 FAR = 400.0
 """Pixels outside of the page from which nothing is seen."""
-PIECES = 200
-"""Concealed pieces of one page that are told."""
+PIECES = 2_000
+"""Concealed pieces of one page that are weighed."""
 
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _SIMPLE = re.compile(r"(?P<tag>[a-z][a-z0-9]*)?(?P<more>(?:[.#][\w-]+)*)", re.I)
@@ -74,6 +74,8 @@ def concealed_in_html(page: str) -> Iterator[Concealed]:
     targets = _targets(tree)
     pieces = chain(_walk(tree, rules, targets), _asides(tree))
     yield from islice(pieces, PIECES)
+    if next(pieces, None) is not None:
+        yield Concealed("", f"only {PIECES:,} of its concealed pieces were looked at", partial=True)
 
 
 def _walk(tree: "HtmlElement", rules: Mapping[str, str], targets: frozenset[str]) -> Iterator[Concealed]:
