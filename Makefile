@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-review test coverage lint format bench interop attacks kills soak fuzz mutants clean
+.PHONY: help install demo demo-review test coverage lint format bench interop attacks screens kills soak fuzz mutants clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ interop: $(STAMP)  ## tools that we did not write accept our bytes and refuse be
 
 attacks: $(STAMP)  ## make every attack of docs/threat-model.md on a real store and print what came of it
 	@$(BIN)/python -m tests.attacks
+
+screens: $(STAMP)  ## what the screens at the door hold of a corpus of attacks, and of honest look-alikes
+	@$(BIN)/python -m tests.robustness.screens
 
 kills: $(STAMP)  ## kill -9 an ingest 200 times and look what is left (a quarter of an hour)
 	@$(BIN)/python -m tests.robustness.kills 200

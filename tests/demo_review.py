@@ -187,7 +187,11 @@ def mend(ws: Workspace) -> None:
         + "".join(f"  {one.by} rejected: {one.reason}" for one in said[row.version])
         for row in ws.history.document("wiki/refunds.md")
     ]
-    assert [row.standing for row in ws.history.document("wiki/refunds.md")] == ["superseded", "withdrawn", "active"]
+    assert [row.standing for row in ws.history.document("wiki/refunds.md")] == [
+        "superseded",
+        "withdrawn",
+        "active",
+    ]
     tell("8. The next honest page is admitted.", answer(ws), *lines)
     audit = ws.audit()
     assert not audit.problems, audit.problems

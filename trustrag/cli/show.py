@@ -247,6 +247,8 @@ def outcome_facts(outcome: "VerifiedPassage | RefusedPassage") -> dict[str, obje
 
 def print_ingest(report: "IngestReport") -> None:
     """What went in, what waits and what was refused; one line for each that did not simply go in."""
+    for notice in report.notices:
+        typer.secho(f"NOTICE {one_line(notice)}", fg="yellow", err=True)
     for held in report.quarantined:
         typer.secho(f"QUARANTINED {one_line(held.doc_id)}: {one_line(held.reason)}", fg="yellow")
     for outcome in report.admitted:

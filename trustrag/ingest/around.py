@@ -43,6 +43,7 @@ class LedgerAround:
         self._index = SignatureIndex(_load(ledger))
         self._saved = len(self._index)
         self._sample: Sample | None = None
+        self._seen: dict[int, Near] = {}
 
     def past(self, owner: str) -> "LedgerPast":
         """See `company.Around`."""
@@ -72,13 +73,18 @@ class LedgerAround:
 
     def near(self, chunk_id: int) -> Near | None:
         """The passage of a chunk; None where there is no such row."""
+        if chunk_id in self._seen:
+            return self._seen[chunk_id]
         with self._ledger.reading() as (session, _):
             chunk = session.chunk(chunk_id)
             version = session.version(chunk.version) if chunk is not None else None
         if chunk is None or version is None:
             return None
+        if len(self._seen) >= PAST:
+            self._seen.clear()
         owner = self._owners.get(version.source_name, version.source_name)
-        return Near(version.doc_id, owner, chunk.text)
+        near = self._seen[chunk_id] = Near(version.doc_id, owner, chunk.text)
+        return near
 
     def vectors(self, chunk_ids: Sequence[int]) -> Vectors:
         """float32[n, d] of these chunks."""

@@ -413,9 +413,7 @@ class Policy:
         counts once, with however many keys.
         """
         approving = {
-            one.reviewer
-            for one in approvals
-            if one.reviewer is not None and one.payload == proposal.payload
+            one.reviewer for one in approvals if one.reviewer is not None and one.payload == proposal.payload
         }
         if len(approving) < self.review.threshold:
             reason = f"{len(approving)} of {self.review.threshold} reviewers approve this rollback"

@@ -49,6 +49,10 @@ WITNESSES = 16
 """How many passages of others are asked about a sentence in which a new version changed a value; of one source at most
 a share, or who floods the neighbourhood of a lie would keep the truth from being heard."""
 
+BESIDE = 6
+"""How many are asked about a passage that is new: of every one of them, so fewer. Who says the same but for one value is
+among the nearest."""
+
 
 class LongMemory:
     """The gate's memory, kept in the user's own folder, out of reach of whoever writes the workspace."""
@@ -196,7 +200,9 @@ def neighbours_of(searcher: Retriever, source: Source, now: int) -> Neighbours:
     return near
 
 
-def witnesses_beside(searcher: Callable[[], Retriever], now: Callable[[], int]) -> ByVector:
+def witnesses_beside(
+    searcher: Callable[[], Retriever], now: Callable[[], int], *, most: int = WITNESSES
+) -> ByVector:
     """Finds what independent sources, none of them on probation, say near a vector: proved, as of this moment."""
 
     def beside(vector: Vector, source: Source) -> list[Witness]:
@@ -206,7 +212,7 @@ def witnesses_beside(searcher: Callable[[], Retriever], now: Callable[[], int]) 
         others = [one.name for one in policy.sources if one.name in others and not one.probation]
         if not others or not vector.any():
             return []
-        found = retriever.near(vector, k=WITNESSES, sources=others, now=now(), share=SOURCE_SHARE)
+        found = retriever.near(vector, k=most, sources=others, now=now(), share=SOURCE_SHARE)
         return [
             Witness(item.source, item.owner or item.source, item.text, item.source_index) for item in found
         ]

@@ -44,6 +44,7 @@ from trustrag.workspace.opened import Opened
 from trustrag.workspace.receipts import Receipts
 from trustrag.workspace.reviews import Reviews, require_approved
 from trustrag.workspace.wiring import (
+    BESIDE,
     CUSTOM,
     AnyEmbedder,
     AuditFile,
@@ -305,7 +306,7 @@ class Workspace:
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
-        beside = witnesses_beside(self._opened.searcher, self._clock)
+        near = witnesses_beside(self._opened.searcher, self._clock)
         with self._opened.writing() as ledger:
             pipeline = Pipeline(
                 ledger,
@@ -315,8 +316,8 @@ class Workspace:
                 self._opened.sealer(),
                 battery=battery,
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
-                neighbours=witnesses_near(beside, self.embedder),
-                beside=beside,
+                neighbours=witnesses_near(near, self.embedder),
+                beside=witnesses_beside(self._opened.searcher, self._clock, most=BESIDE),
                 contracts=ContractFolder(self.folder).read,
                 clock=self._clock,
             )

@@ -42,7 +42,8 @@ _RANK = {Severity.REJECT: 0, Severity.HOLD: 1, Severity.WARN: 2, Severity.NOTE: 
 class Battery:
     """Runs every screen over a document. Raises `ValueError` without a screen: that would approve all.
 
-    `batch` are the screens that need company: they look later, when the batch is embedded. What the screens named in `advisory` find is told and never decides. `notices` say in a line each which screens
+    `batch` are the screens that need company: they look later, when the batch is embedded. What the screens named in
+    `advisory` find is told and never decides. `notices` say in a line each which screens
     could not be had and how to get them: whoever runs the battery shows them once.
     """
 

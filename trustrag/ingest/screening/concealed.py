@@ -60,6 +60,8 @@ class ConcealedTextScreen:
 
 
 def _weighed(piece: Concealed, place: "_Places") -> Finding | None:
+    if piece.partial:
+        return Finding("NOT_ALL_SEEN", Severity.WARN, 0, 0, piece.how)
     words = len(piece.text.split()) or piece.letters // 5
     gives_orders = (
         bool(orders(piece.text, hidden=True)) or len({phrase.kind for phrase, _, _ in hints(piece.text)}) > 1

@@ -8,10 +8,13 @@ same against it does a person look.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trustrag.consistency.reading import read
 from trustrag.consistency.testimony import said_of
 from trustrag.ingest.screening.base import Finding, Screen, Severity
 from trustrag.ingest.screening.company import Around, Arrival, Found
 
+SHARED = 0.35
+"""Share of the poorer text's content words that both have, below which no sentence of it is the other's."""
 ASKED = 64
 """Passages of one document, at most, about which others are asked."""
 
@@ -29,12 +32,19 @@ class ContradictionScreen:
         return Found(self.name, self.version, found)
 
 
+def _share_words(mine: str, theirs: str) -> bool:
+    """Whether two texts can hold one sentence in the same words; asked first, since comparing sentences is dear."""
+    a, b = read(mine).terms, read(theirs).terms
+    return len(a & b) >= SHARED * min(len(a), len(b))
+
+
 def _contradicted(arrival: Arrival, around: Around) -> Sequence[Finding]:
     found: list[Finding] = []
     for text, vector in zip(arrival.passages[:ASKED], arrival.vectors, strict=False):
         said: dict[str, set[str]] = {"differs": set(), "agrees": set(), "apart": set()}
         for witness in around.others(vector, arrival.source):
-            said[said_of(text, witness.text)].add(witness.owner)
+            if _share_words(text, witness.text):
+                said[said_of(text, witness.text)].add(witness.owner)
         against = said["differs"] - said["agrees"]
         if not against:
             continue

@@ -71,7 +71,10 @@ class SecretScreen:
 
 def _secrets(line: str) -> Iterator[tuple[str, str]]:
     for detector in _detectors():
-        for secret in detector.analyze_string(line):
+        # Its own search gives the first group of a pattern, which of some tokens is the prefix alone.
+        patterns = getattr(detector, "denylist", ())
+        found = [match[0] for pattern in patterns for match in pattern.finditer(line)]
+        for secret in found or detector.analyze_string(line):
             if secret:
                 yield str(detector.secret_type), secret
 

@@ -16,20 +16,26 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from urllib.parse import unquote
 
 from trustrag.ingest.screening.base import words_of
 
-LIMIT = 50
+LIMIT = 500
 """Encoded runs that are undone in one text; what stands behind so many is data."""
 LONGEST = 20_000
 """Characters of one run that are undone."""
 
 _INVISIBLE = dict.fromkeys(
-    [0xAD, 0x34F, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
-    + [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]
+    chain(
+        (0xAD, 0x34F, 0x180E, 0xFEFF),
+        *(range(*ends) for ends in ((0x200B, 0x2010), (0x202A, 0x202F), (0x2060, 0x2070), (0xFE00, 0xFE10))),
+        range(0xE0100, 0xE01F0),
+    )
 )
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
+# What accents, quotation marks and dashes are made of is left out: most text beyond ASCII has nothing else.
+_FOREIGN = re.compile("[^\x00-\xac\xae-\u024f\u2010-\u2027\u2030-\u203a\u20ac\u2122\u2212]")
 _LEET = str.maketrans("013457@$|!", "oieastasli")
 _LEET_WORD = re.compile(r"\b(?=\w*[a-z])[a-z]*[01345@$][\w@$|!]*\b", re.I)
 _SPACED = re.compile(r"(?<!\w)(?:\w([ .\-_*·|])){2}(?:(?:\w\1|\1)){8,400}\w(?!\w)")
@@ -45,12 +51,10 @@ _MIRRORED = {
     "tegrof",
     "edirrevo",
 }
-_BASE64 = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+/_-]{4}){5,}[A-Za-z0-9+/_-]{0,3}={0,2}")
+_BASE64 = re.compile(r"(?<![\w+/-])(?:[A-Za-z0-9+/_-]{4}){5,}[A-Za-z0-9+/_-]{0,3}={0,2}")
 _HEX = re.compile(r"(?:\\x[0-9a-fA-F]{2}){8,}|(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}[ :]?){16,}(?![0-9a-fA-F])")
 _BINARY = re.compile(r"(?<!\d)(?:[01]{8}\s?){8,}(?!\d)")
-_PERCENT = re.compile(
-    r"(?:%[0-9a-fA-F]{2}|[\w.+-]){0,400}(?:%[0-9a-fA-F]{2}[\w.+-]{0,3}){5}(?:%[0-9a-fA-F]{2}|[\w.+-])*"
-)
+_PERCENT = re.compile(r"(?:[\w.+~-]{0,80}%[0-9a-fA-F]{2}){5,}[\w.+~-]{0,80}")
 _ENTITIES = re.compile(r"(?:&#(?:x[0-9a-fA-F]{1,6}|\d{1,7});\s?){6,}")
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}){6,}")
 
@@ -78,17 +82,17 @@ def plain(text: str) -> str:
 
 def unmasked(text: str) -> Iterator[Guise]:
     """Every disguise that is found in the text, undone."""
-    if not text.isascii():
+    if _FOREIGN.search(text):
         made = plain(text)
         if made != text:
             yield Guise(made, 0, 0, "look-alike or invisible characters")
     words = words_of(text)
     if words & _ROT13:
-        yield Guise(codecs.encode(text[:LONGEST], "rot13"), 0, 0, "rot13")
+        yield Guise(codecs.encode(text, "rot13"), 0, 0, "rot13")
     if words & _MIRRORED:
-        yield Guise(text[:LONGEST][::-1], 0, 0, "words written backwards")
+        yield Guise(text[::-1], 0, 0, "words written backwards")
     if sum(1 for _ in zip(_LEET_WORD.finditer(text), range(3), strict=False)) == 3:
-        yield Guise(text[:LONGEST].translate(_LEET), 0, 0, "digits for letters")
+        yield Guise(text.translate(_LEET), 0, 0, "digits for letters")
     for match in _SPACED.finditer(text):
         joined = _joined(match[0], match[1])
         if _UNSPACED.search(joined.replace(" ", "").lower()):

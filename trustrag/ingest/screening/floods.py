@@ -9,6 +9,7 @@ question share nine in ten of their names, neighbouring articles of an encyclopa
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from trustrag.ingest.screening.minhash import LEAST, likeness, signatures
 CRAFTED = "AML.T0070"
 OTHERS = 2
 """Other documents that say the same, from which it is a flood: three in all."""
-NEARBY, NEAREST = 0.6, 8
+NEARBY, NEAREST = 0.65, 8
 """Cosine from which passages are compared by their names, and how many at most are."""
 NAMES_WEIGH = 0.5
 SAME = 1.15
@@ -120,41 +121,54 @@ def _kin(own: Sequence[Arrival], owner: str, around: Around) -> dict[str, list[_
 def _compare_meaning(passages: Sequence[_Passage], made: Sequence[_Kin], owner: str, around: Around) -> None:
     vectors = np.stack([passage.vector for passage in passages])
     past = around.past(owner)
-    for place, near in enumerate(_nearest(vectors, vectors)):
+    beside = vectors @ vectors.T
+    # A document's own passages are near each other: left in, they would take the places of its accomplices.
+    _, documents = np.unique([passage.doc_id for passage in passages], return_inverse=True)
+    beside[documents[:, None] == documents[None, :]] = -1.0
+    for place, near in enumerate(_nearest(beside)):
         for other in near:
-            if passages[other].doc_id != passages[place].doc_id:
-                _weigh(passages[place], passages[other], vectors[place] @ vectors[other], made[place])
-    for place, near in enumerate(_nearest(vectors, past.vectors)):
+            _weigh(
+                passages[place],
+                passages[other].doc_id,
+                passages[other].text,
+                beside[place, other],
+                made[place],
+            )
+    before = vectors @ past.vectors.T
+    for place, near in enumerate(_nearest(before)):
         for row in near:
             stored = past.passage(row)
             # An earlier version of the same document is its predecessor, not its accomplice.
             if stored is not None and stored.doc_id != passages[place].doc_id:
-                cosine = vectors[place] @ past.vectors[row]
-                earlier = _Passage(stored.doc_id, stored.text, past.vectors[row])
-                _weigh(passages[place], earlier, cosine, made[place])
+                _weigh(passages[place], stored.doc_id, stored.text, before[place, row], made[place])
 
 
-def _nearest(rows: Vectors, columns: Vectors) -> Iterator[list[int]]:
+def _nearest(cosines: Vectors) -> Iterator[list[int]]:
     """For each row the columns nearest to it, from `NEARBY` on."""
-    cosines = rows @ columns.T
-    most = min(NEAREST, columns.shape[0])
+    most = min(NEAREST, cosines.shape[1])
     for line in cosines:
         best = np.argpartition(-line, most - 1)[:most] if most else np.empty(0, np.intp)
         yield [int(at) for at in best if line[at] >= NEARBY]
 
 
-def _weigh(one: _Passage, other: _Passage, cosine: float, kin: _Kin) -> None:
-    sameness = float(cosine) + NAMES_WEIGH * names_shared(one.text, other.text)
+def _weigh(passage: _Passage, doc_id: str, text: str, cosine: float, kin: _Kin) -> None:
+    sameness = float(cosine) + NAMES_WEIGH * names_shared(passage.text, text)
     if sameness >= SPREAD:
-        kin.add(other.doc_id, sameness)
+        kin.add(doc_id, sameness)
+
+
+@lru_cache(maxsize=20_000)
+def _named(text: str) -> tuple[int, frozenset[str]]:
+    """How many words a text has, and the names, dates and numbers in it: of the stored ones asked again and again."""
+    reading = read(text)
+    return len(reading.words), frozenset(v.form for v in reading.values if v.kind in (NAME, DATE, NUMBER))
 
 
 def names_shared(mine: str, theirs: str) -> float:
     """The share of names, dates and numbers of the poorer text that the other has, too; 0 where it is a heading."""
-    a, b = read(mine), read(theirs)
-    if min(len(a.words), len(b.words)) < WORDS:
+    (length, ours), (other, others) = _named(mine), _named(theirs)
+    if min(length, other) < WORDS:
         return 0.0
-    ours, others = ({v.form for v in one.values if v.kind in (NAME, DATE, NUMBER)} for one in (a, b))
     return len(ours & others) / min(len(ours), len(others)) if ours and others else 0.0
 
 
@@ -177,9 +191,8 @@ def _compare_wording(passages: Sequence[_Passage], made: Sequence[_Kin], owner: 
 
 def _says_the_same(mine: str, theirs: str) -> bool:
     """Whether two texts of the same words name the same: a form letter with other values is a row of a table."""
-    a, b = read(mine), read(theirs)
-    ours, others = ({v.form for v in one.values if v.kind in (NAME, DATE, NUMBER)} for one in (a, b))
-    return len(a.words) >= WORDS and len(ours ^ others) <= 0.1 * len(ours | others)
+    (length, ours), (_, others) = _named(mine), _named(theirs)
+    return length >= WORDS and len(ours ^ others) <= 0.1 * len(ours | others)
 
 
 def _flood(arrival: Arrival, kin: Sequence[_Kin]) -> Finding:

@@ -38,6 +38,7 @@ _FUNCTION = frozenset(
     el los las y es una por con para del al se su lo como más il lo gli e di che non per una sono della
     o os as em um uma não com do da dos das na no het een en van niet op te zijn voor met""".split()
 )
+_EDGES = ".,;:!?()[]\"'“”„«»-"
 _KNOWN = frozenset("en de fr es it pt nl".split())
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d[\d.,:%]*|[^\w\s]|\n+")
 _VOWEL = re.compile(r"[aeiouyàáâäãåæèéêëìíîïòóôöõøœùúûüýąęăâîıőű]", re.I)
@@ -56,7 +57,9 @@ class GibberishScreen:
         """Hold text that is mostly noise, and prose-like runs without function words; warn where it is less."""
         text = document.text
         words = list(_TOKEN.finditer(text))
-        letters = [match[0] for match in words if len(match[0]) > 3 and _LATIN.fullmatch(match[0])]
+        # Encoded data, names of variables and addresses are no words: only what stands between blanks is.
+        parts = (part.strip(_EDGES) for part in text.split())
+        letters = [part for part in parts if len(part) > 3 and _LATIN.fullmatch(part)]
         strange = sum(map(is_strange, letters))
         if len(letters) >= NOISE and strange > STRANGE * len(letters):
             reason = f"{strange} of its {len(letters)} longer words are spelt as no language spells"

@@ -22,29 +22,37 @@ BEFORE = 90
 
 _FENCE = re.compile(r"^[ ]{0,3}(```+|~~~+)[^\n]*\n.*?(?:^[ ]{0,3}\1|\Z)", re.M | re.S)
 _QUOTED = re.compile(
-    r"`[^`\n]+`|\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|„[^“”\n]{1,400}[“”]|«[^»\n]{1,400}»|‘[^’\n]{1,300}’(?!\w)|(?<!\w)'[^'\n]{1,300}'(?!\w)|「[^」\n]{1,200}」"
+    r"`[^`\n]+`|\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|„[^“”\n]{1,400}[“”]|«[^»\n]{1,400}»"
+    r"|‘[^’\n]{1,300}’(?!\w)|(?<!\w)'[^'\n]{1,300}'(?!\w)|「[^」\n]{1,200}」"
 )
 _QUOTE_LINE = re.compile(r"^[ ]{0,3}>[^\n]*$|^(?: {4}|\t)[^\n]*$", re.M)
 _REPORTS = re.compile(
-    r"\b(?:such as|like|e\.g\.|i\.e\.|for (?:example|instance)|examples?|phrases?|strings?|payloads?|attack(?:s|er|ers)?|inject(?:s|ed|ion|ions)?"
-    r"|jailbreaks?|say(?:s|ing)|said|wr(?:ites?|ote)|writing|instruct(?:s|ed|ing)|tell(?:s|ing)|told|ask(?:s|ed|ing)|called|known as|patterns?"
-    r"|detects?|attempt(?:s|ed|ing)?|tr(?:y|ies|ied|ying)|cause[sd]?|trick(?:s|ed|ing)?|persuade[sd]?|convince[sd]?|makes?|made|get|gets"
-    r"|users? (?:who|can|may|might)|cannot|can not|can't|refuses?|should(?:n't| not)|must not|does not|will not|won't)\b[^.!?\n]*$",
+    r"\b(?:such as|like|e\.g\.|i\.e\.|for (?:example|instance)|examples?|phrases?|strings?|payloads?"
+    r"|attack(?:s|er|ers)?|inject(?:s|ed|ion|ions)?"
+    r"|jailbreaks?|say(?:s|ing)|said|wr(?:ites?|ote)|writing|instruct(?:s|ed|ing)|tell(?:s|ing)|told"
+    r"|ask(?:s|ed|ing)|called|known as|patterns?"
+    r"|detects?|attempt(?:s|ed|ing)?|tr(?:y|ies|ied|ying)|cause[sd]?|trick(?:s|ed|ing)?|persuade[sd]?"
+    r"|convince[sd]?|makes?|made|get|gets"
+    r"|users? (?:who|can|may|might)|cannot|can not|can't|refuses?|should(?:n't| not)|must not|does not"
+    r"|will not|won't)\b[^.!?\n]*$",
     re.I,
 )
 _INFINITIVE = re.compile(r"\b(\w+) to(?: (?:simply|just|also|either|completely))?\s*$", re.I)
 _URGED = frozenset(
-    "you need have want must sure important required remember asked instructed told needs has going ready free ordered".split()
+    "you as kind need have want must sure important required remember asked instructed told needs has going ready "
+    "free ordered".split()
 )
 _ALLOWED = re.compile(
-    r"\b(?:you|users?|readers?|they|we|administrators?|developers?) (?:can|may|could|might)(?: also| safely| simply)?\s*$",
+    r"\b(?:you|users?|readers?|they|we|administrators?|developers?) (?:can|may|could|might)(?: also| "
+    r"safely| simply)?\s*$",
     re.I,
 )
 _LEAD_IN = re.compile(
-    r"[^\n]*\b(?:examples?|phrases?|patterns?|attack\w*|injections?|prompts?|payloads?|strings?|inputs?)\b[^\n]*:\s*$",
+    r"[^\n]*\b(?:examples?|phrases?|patterns?|attack\w*|injections?|prompts?|payloads?|strings?"
+    r"|inputs?)\b[^\n]*:\s*$",
     re.I,
 )
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s")
+_BULLET = re.compile(r"\s*(?:[-*•]|\d+[.)])\s")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ from trustrag.ingest.screening.base import Finding, Severity, shown
 from trustrag.ingest.screening.disguise import confusable, plain
 
 _STANDARD = "CWE-1007"
-LEAST = 4
-"""Letters of a word below which a mixture is a unit, a formula or an abbreviation."""
 _WORD = re.compile(r"[^\W\d_]{4,}")
+"""A word; shorter mixtures are units, formulas and abbreviations."""
 _SYMBOLS = re.compile(
     "(?:[\U0001d400-\U0001d7cb\uff21-\uff3a\uff41-\uff5a\u24b6-\u24e9\U0001f130-\U0001f149\U0001f150-\U0001f169"
     "\U0001f170-\U0001f189\U0001f1e6-\U0001f1ff\u1d00-\u1d2b][ .-]?){4,}"
@@ -57,14 +56,14 @@ class LookalikeScreen:
 
 
 def _is_mixed(word: str) -> bool:
-    """Latin letters, and others that could be taken for Latin; one such letter at an edge is a symbol (`Δtemp`)."""
+    """Latin letters, and others that could be taken for Latin; a Greek one at an edge is a symbol (`Δtemp`, `TNFα`)."""
     if word.isascii() or not _LATIN.search(word):
         return False
     foreign = [at for at, char in enumerate(word) if _FOREIGN.match(char)]
     table = confusable()
     likes = [at for at in foreign if ord(word[at]) in table]
-    inside = [at for at in likes if 0 < at < len(word) - 1]
-    return bool(likes) and len(likes) == len(foreign) and (bool(inside) or len(likes) > 1)
+    is_symbol = len(likes) == 1 and likes[0] in (0, len(word) - 1) and word[likes[0]] < "\u0400"
+    return bool(likes) and len(likes) == len(foreign) and not is_symbol
 
 
 def _symbols(text: str) -> Iterator[Finding]:

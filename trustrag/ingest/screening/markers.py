@@ -17,39 +17,51 @@ _FALSE_ENTRY = "AML.T0071"
 _INJECTION = "OWASP LLM01:2025"
 
 _ROLE_TOKENS = re.compile(
-    r"<\|(?:im_start|im_end|im_sep|endoftext|begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|eom_id|system|user|assistant"
-    r"|endofprompt|fim_prefix|channel|message|start|return)\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<\uff5c(?:User|Assistant|begin\u2581of\u2581sentence)\uff5c>"
+    r"<\|(?:im_start|im_end|im_sep|endoftext|begin_of_text|end_of_text|start_header_id|end_header_id"
+    r"|eot_id|eom_id|system|user|assistant"
+    r"|endofprompt|fim_prefix|channel|message|start|return)\|>|\[/?INST\]|<</?SYS>>|<(?:start"
+    r"|end)_of_turn>|<\uff5c(?:User|Assistant|begin\u2581of\u2581sentence)\uff5c>"
     r"|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS)\]"
 )
 _TAGS = re.compile(
-    r"</?(?:system|system[-_]prompt|system[-_]message|assistant|user|human|instructions?|context|retrieved[-_](?:context|documents?)|documents?"
-    r"|passages?|search[-_]results?|tool[-_](?:result|response|call|use)|function[-_](?:results?|calls?)|thinking|admin|developer)(?:\s[^<>\n]{0,80})?>",
+    r"</?(?:system|system[-_]prompt|system[-_]message|assistant|user|human|instructions?|context"
+    r"|retrieved[-_](?:context|documents?)|documents?"
+    r"|passages?|search[-_]results?|tool[-_](?:result|response|call|use)|function[-_](?:results?|calls?)"
+    r"|thinking|admin|developer)(?:\s[^<>\n]{0,80})?>",
     re.I,
 )
 _JSON_ROLE = re.compile(
     r"[\"']role[\"']\s*:\s*[\"'](?:system|assistant|developer|tool)[\"']\s*,\s*[\"']content[\"']\s*:", re.I
 )
 _HEADINGS = re.compile(
-    r"^[ \t#*=\-_\[(<]*(?:(?:new |updated |real |actual )?system (?:prompt|message|instructions?|note|override)|developer message|end of (?:the )?(?:system )?(?:prompt|context|document|documents"
-    r"|passages?|instructions?|retrieved \w+|search results)|(?:begin|start) (?:of )?(?:system |new )?(?:prompt|context|instructions?|user (?:query|message)))\b[ \t#*=\-_\])>]*(?::|$)",
+    r"^[ \t#*=\-_\[(<]*(?:(?:new |updated |real |actual )?system (?:prompt|message|instructions?|note"
+    r"|override)|developer message|end of (?:the )?(?:system )?(?:prompt|context|document|documents"
+    r"|passages?|instructions?|retrieved \w+|search results)|(?:begin|start) (?:of )?(?:system |new "
+    r")?(?:prompt|context|instructions?|user (?:query|message)))\b[ \t#*=\-_\])>]*(?::|$)",
     re.I | re.M,
 )
 _TURN = re.compile(
     r"^[ \t#*>]*(system|user|human|assistant|ai|bot|chatgpt|model)[ \t]*\**[ \t]*:[ \t]*\S", re.I | re.M
 )
+_SPEAKS = re.compile(r"\b(?:you|your|must|never|always|answer|respond|ignore|assistant|the user)\b", re.I)
 _ENTRY = re.compile(
-    r"^[ \t]*(?:[\[(<#*]*(?:(?:retrieved|context) )?(?:document|passage|chunk|snippet|search result|retrieved text|source)[ #_-]*\[?\d+\]?[\])>*]*[ \t]*(?:\([^()\n]{0,80}\))?[ \t]*[:\-]"
+    r"^[ \t]*(?:[\[(<#*]*(?:(?:retrieved|context) )?(?:document|passage|chunk|snippet|search result"
+    r"|retrieved text|source)[ #_-]*\[?\d+\]?[\])>*]*[ \t]*(?:\([^()\n]{0,80}\))?[ \t]*[:\-]"
     r"|\[\d+\][ \t]*(?:\"|\u201c)?(?:source|title|document|passage|doc_?id)\b[ \t]*[:=])",
     re.I | re.M,
 )
 _PROOF = re.compile(
-    r"\bTRUSTRAG_[A-Z_]+\b|[\"'](?:verified|trust(?:_score|ed)?|provenance|verdict)[\"']\s*:\s*(?:true|1(?:\.0)?|[\"'](?:verified|ok|admit|trusted|high)[\"'])"
-    r"|[\[(](?:(?:cryptographically |digitally )?(?:verified|signed|authenticated)(?: by| source| passage| document|:)|source verified|trust (?:level|score)\s*[:=])[^\])\n]{0,80}[\])]",
+    r"\bTRUSTRAG_[A-Z0-9_]+\b|[\"'](?:verified|trust(?:_score|ed)?|provenance|verdict)[\"']\s*:\s*(?:true"
+    r"|1(?:\.0)?|[\"'](?:verified|ok|admit|trusted|high)[\"'])"
+    r"|[\[(](?:(?:cryptographically |digitally )?(?:verified|signed|authenticated)(?: by| source| passage"
+    r"| document|:)|source verified|trust (?:level|score)\s*[:=])[^\])\n]{0,80}[\])]",
     re.I,
 )
 _CITED = re.compile(
-    r"\((?:source|sources|cited|citation|reference|ref)s?\s*:\s*[^()\n]{0,80}\b(?:verified|confirmed|official|authoritative|trusted|peer[- ]reviewed)\b[^()\n]{0,40}\)"
-    r"|\b(?:confirmed|verified|corroborated) by (?:all|every|multiple|\d+) (?:independent |other |retrieved |official )*(?:sources?|documents?|passages?)\b",
+    r"\((?:source|sources|cited|citation|reference|ref)s?\s*:\s*[^()\n]{0,80}\b(?:verified|confirmed"
+    r"|official|authoritative|trusted|peer[- ]reviewed)\b[^()\n]{0,40}\)"
+    r"|\b(?:confirmed|verified|corroborated) by (?:all|every|multiple|\d+) (?:independent |other "
+    r"|retrieved |official )*(?:sources?|documents?|passages?)\b",
     re.I,
 )
 
@@ -132,12 +144,15 @@ def _closed_only(text: str) -> frozenset[str]:
 
 
 def _turns(text: str, turns: list[re.Match[str]], quoted: list[tuple[int, int]]) -> Iterator[Finding]:
-    """Lines as turns of a chat: a transcript is honest, one that speaks as the system is not."""
+    """Lines as turns of a chat: a transcript is honest, one that gives orders as the system is not."""
+    roles = {match[1].lower() for match in turns}
     for match in turns:
         role = match[1].lower()
-        if role != "system" and len({turn[1].lower() for turn in turns}) < 2:
+        if role != "system" and len(roles) < 2:
             continue
-        held = role == "system" and not is_quoted(text, match.start(), match.end(), quoted)
-        severity = Severity.HOLD if held else Severity.NOTE
-        reason = f"a line in the role of {role}: {shown(text[match.start() : match.end() + 40])}"
+        line = text[match.start() : text.find("\n", match.end()) % (len(text) + 1)]
+        speaks = role == "system" and (len(roles) > 1 or _SPEAKS.search(line) is not None)
+        held = speaks and not is_quoted(text, match.start(), match.end(), quoted)
+        severity = Severity.HOLD if held else Severity.WARN if role == "system" else Severity.NOTE
+        reason = f"a line in the role of {role}: {shown(line)}"
         yield Finding("ROLE_LINE", severity, match.start(), match.end(), reason, _INJECTION)

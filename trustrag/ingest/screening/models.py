@@ -15,15 +15,16 @@ from trustrag.ingest.screening.base import Finding, Severity
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
 
-PART = 300
-"""Characters that are judged together: in a long text a single insult would be lost."""
-PARTS = 200
+PARTS = 1_000
+"""Sentences that are judged, each by itself: in a long text a single insult would be lost."""
 RUDE = 0.9
 """Probability of being offensive from which a part is told."""
-SURE = 0.6
-"""Score from which presidio's finding is told: by pattern alone it is below, with context or check digits above."""
-_PARTS = re.compile(r"\S.{0,%d}(?:\s|\Z)" % (PART - 1), re.S)
-_LEFT_OUT = frozenset({"EMAIL_ADDRESS", "URL", "DATE_TIME", "PERSON", "LOCATION", "NRP", "ORGANIZATION"})
+SURE = 0.4
+"""Score from which presidio's finding is told: that of a well-formed telephone number without any context."""
+_PARTS = re.compile(r"[^.!?\n]*\w[^.!?\n]*")
+_LEFT_OUT = frozenset(
+    {"EMAIL_ADDRESS", "EMAIL", "URL", "DATE_TIME", "PERSON", "LOCATION", "NRP", "ORGANIZATION"}
+)
 """What needs a model of a hub, or would look up public suffixes over the network."""
 
 

@@ -140,7 +140,7 @@ _NUMBERS = (
     _number("NIR", r"(?<!\d)[12](?: ?\d){14}(?!\d)", _nir, r"\b(?:NIR|s[ée]curit[ée] sociale|INSEE)\b"),
     _number("PESEL", r"(?<!\d)\d{11}(?!\d)", _pesel, r"\bPESEL\b"),
     _number("CPF", r"(?<!\d)\d{3}\.?\d{3}\.?\d{3}-?\d{2}(?!\d)", _cpf, r"\bCPF\b"),
-    _number("Steuer-ID", r"(?<!\d)\d{2} ?\d{3} ?\d{3} ?\d{3}(?!\d)", _steuer_id, r"Steuer-?(?:ID|identifikation|nummer)|\bIdNr\b"),
+    _number("Steuer-ID", r"(?<!\d)\d{2} ?\d{3} ?\d{3} ?\d{3}(?!\d)", _steuer_id, r"Steuer-?(?:ID|ident|nummer)|\bIdNr\b"),
     _number("social security number", r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])", _ssn, r"\b(?:SSN|social security)\b"),
     _number("codice fiscale", r"\b[A-Z]{6}\d{2}[A-EHLMPR-T]\d{2}[A-Z]\d{3}[A-Z]\b", _fiscale),
 )  # fmt: skip

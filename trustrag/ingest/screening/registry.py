@@ -92,25 +92,20 @@ def choose(
     """
     made = {screen.name: screen for screen in more}
     plug_ins = _plug_ins()
-    known = (*_OURS, *sorted(plug_ins), *made)
+    known = tuple(dict.fromkeys((*_OURS, *sorted(plug_ins), *made)))
     asked = set(names(default=True) if wanted is None else wanted) | set(required) | set(made)
     _require_known(sorted({*asked, *advisory} - set(known)), known)
     screens: list[AnyScreen] = []
     notices: list[str] = []
-    for name in dict.fromkeys(known):
-        if name not in asked:
-            continue
-        missing = _OURS[name].missing() if name in _OURS and name not in made else ()
-        if missing:
-            notice = _notice(name, missing)
-            if name in required:
-                raise ConfigError(f"the contract requires it: {notice}")
-            notices.append(notice)
-            continue
+    for name in known:
         if name in made:
             screens.append(made[name])
-        else:
-            screens.append(_OURS[name].made() if name in _OURS else _plugged(plug_ins[name]))
+        elif name in plug_ins and name in asked:
+            screens.append(_plugged(plug_ins[name]))
+        elif name in asked and not (missing := _OURS[name].missing()):
+            screens.append(_OURS[name].made())
+        elif name in asked:
+            notices.append(_notice(name, missing, required=name in required))
     return Battery(
         [screen for screen in screens if isinstance(screen, Screen)],
         batch=[screen for screen in screens if isinstance(screen, BatchScreen)],
@@ -121,13 +116,17 @@ def choose(
 
 def _require_known(unknown: Sequence[str], known: Sequence[str]) -> None:
     if unknown:
-        raise ConfigError(f"there is no screen {unknown[0]!r}; there are: {', '.join(dict.fromkeys(known))}")
+        raise ConfigError(f"there is no screen {unknown[0]!r}; there are: {', '.join(known)}")
 
 
-def _notice(name: str, missing: Sequence[str]) -> str:
+def _notice(name: str, missing: Sequence[str], *, required: bool) -> str:
+    """What to say of a screen that can't be had. Raises ConfigError where it is required."""
     extra = _OURS[name].extra
     what = f"trustrag-provenance[{extra}]" if extra else missing[0].replace("_", "-")
-    return f"the screen {name} does not run: {', '.join(missing)} is not installed (pip install '{what}')"
+    notice = f"the screen {name} does not run: {', '.join(missing)} is not installed (pip install '{what}')"
+    if required:
+        raise ConfigError(f"the contract requires it: {notice}")
+    return notice
 
 
 def _plug_ins() -> dict[str, EntryPoint]:

@@ -39,7 +39,8 @@ class Concealed:
     """A piece of text that is not shown, and how that comes about.
 
     `letters` counts them where the text itself could not be decoded. `can_be_shown` says that an honest page has such
-    pieces: labels, panels, text layers. `always_read` marks formats whose reader takes in all that is drawn.
+    pieces: labels, panels, text layers. `always_read` marks formats whose reader takes in all that is drawn. With
+    `partial` it is no piece: `how` says how much of the file was looked at.
     """
 
     text: str
@@ -47,6 +48,7 @@ class Concealed:
     can_be_shown: bool = False
     always_read: bool = False
     letters: int = 0
+    partial: bool = False
 
 
 def colour_of(value: str) -> tuple[Colour, float] | None:

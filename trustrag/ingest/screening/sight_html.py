@@ -7,6 +7,7 @@ colours, sizes and places that are written out. A page can conceal by scripts or
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from trustrag.ingest.screening.sight import WHITE, Colour, Concealed, colour_of, look_alike
@@ -18,13 +19,15 @@ LABEL = 12
 """Words up to which a piece for screen readers is a label."""
 FAR = 400.0
 """Pixels outside of the page from which nothing is seen."""
-PIECES = 200
-"""Concealed pieces of one page that are told."""
+PIECES = 2_000
+"""Concealed pieces of one page that are weighed."""
 
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _SIMPLE = re.compile(r"(?P<tag>[a-z][a-z0-9]*)?(?P<more>(?:[.#][\w-]+)*)", re.I)
 _LENGTH = re.compile(r"(-?[\d.]+)\s*(px|pt|em|rem|ex|ch|vw|vh|cm|mm|in|%)?")
-_UNITS = {"px": 1.0, "": 1.0, "pt": 1.33, "em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "vw": 12.8, "vh": 7.2, "cm": 37.8, "mm": 3.78, "in": 96.0}  # fmt: skip
+# Pixels of a unit; those of the window are of one of 1280 by 720.
+_ABSOLUTE = {"px": 1.0, "": 1.0, "pt": 1.33, "cm": 37.8, "mm": 3.78, "in": 96.0}
+_UNITS = _ABSOLUTE | {"em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0, "vw": 12.8, "vh": 7.2}
 _SKIPPED = frozenset(
     {"script", "style", "head", "title", "meta", "link", "template", "noscript", "iframe", "object"}
 )
@@ -33,7 +36,9 @@ _PANELS = re.compile(
     re.I,
 )
 _ROLES = frozenset("tabpanel dialog menu tooltip listbox region alert status".split())
-_POINTERS = ("href", "for", "aria-controls", "data-target", "data-bs-target", "data-toggle-target", "aria-describedby", "aria-labelledby", "popovertarget")  # fmt: skip
+_POINTERS = (
+    "href for aria-controls data-target data-bs-target aria-describedby aria-labelledby popovertarget".split()
+)
 _ATTRIBUTES = (
     "alt",
     "title",
@@ -67,13 +72,10 @@ def concealed_in_html(page: str) -> Iterator[Concealed]:
     tree = lxml.html.fromstring(page.encode(), parser=lxml.html.HTMLParser(encoding="utf-8", huge_tree=False))
     rules = _rules(tree)
     targets = _targets(tree)
-    count = 0
-    for piece in _walk(tree, rules, targets):
-        yield piece
-        count += 1
-        if count >= PIECES:
-            return
-    yield from _asides(tree)
+    pieces = chain(_walk(tree, rules, targets), _asides(tree))
+    yield from islice(pieces, PIECES)
+    if next(pieces, None) is not None:
+        yield Concealed("", f"only {PIECES:,} of its concealed pieces were looked at", partial=True)
 
 
 def _walk(tree: "HtmlElement", rules: Mapping[str, str], targets: frozenset[str]) -> Iterator[Concealed]:

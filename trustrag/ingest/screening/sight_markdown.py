@@ -19,10 +19,12 @@ _COLOUR = re.compile(
 )
 _CONCEALING = re.compile(r"<[a-z][^>]*\b(?:style|hidden|color|class)\b", re.I)
 _HONEST = re.compile(
-    r"^\s*(?:toc|/toc|more|end|begin|start|markdownlint|prettier|eslint|cspell|vale|textlint|lint|editorconfig|doctoc|omit|"
-    r"todo|fixme|note|spdx|copyright|licen[sc]e|[-=*# ]*$|\w+[-:]?\w*$|all-contributors|auto-?generated|generated)",
+    r"[\W_]*(?:toc|more|end|begin|start|markdownlint|prettier|eslint|cspell|vale|textlint|lint|editorconfig|doctoc|omit"
+    r"|todo|fixme|note|spdx|copyright|licen[sc]e|badges?|all-contributors|auto-?generated|generated|\[\[\[|\w+[-:]?\w*\W*$|$)",
     re.I,
-)  # fmt: skip
+)
+"""How the comments of tools and of authors begin: marks of sections, switches of linters, licences, things to do."""
+_SYNTAX = re.compile(r"[{}=;<>\[\]$|]|\w\(|::")
 _CODE = re.compile(r"^[ ]{0,3}(```+|~~~+)[^\n]*\n.*?(?:^[ ]{0,3}\1|\Z)|`[^`\n]+`", re.M | re.S)
 
 
@@ -32,7 +34,8 @@ def concealed_in_markdown(text: str) -> Iterator[Concealed]:
         return
     prose = _CODE.sub(lambda match: " " * len(match[0]), text)
     for match in _COMMENT.finditer(prose):
-        honest = _HONEST.match(match[1]) is not None
+        code = 20 * len(_SYNTAX.findall(match[1])) > len(match[1].split())
+        honest = code or _HONEST.match(match[1]) is not None
         yield Concealed(" ".join(match[1].split()), "a comment", can_be_shown=honest, always_read=True)
     for match in _REFERENCE.finditer(prose):
         yield Concealed(match[1], "a comment written as a link", always_read=True)

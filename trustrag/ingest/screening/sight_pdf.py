@@ -15,8 +15,8 @@ from pypdf.generic import ArrayObject, ContentStream, DictionaryObject, StreamOb
 
 from trustrag.ingest.screening.sight import TINY, WHITE, Colour, Concealed, look_alike
 
-PAGES, OPERATORS, DEPTH = 300, 60_000, 4
-"""Pages of a document, operators of a page and nested forms that are followed: beyond, it takes too long to ask."""
+OPERATORS, DEPTH = 2_000_000, 4
+"""Operators of a document and nested forms that are followed, some ten seconds: a book of two thousand pages."""
 GROUNDS = 300
 """Filled rectangles of a page that are remembered, the newest ones."""
 
@@ -59,7 +59,7 @@ class _Page:
     grounds: list[tuple[Box, Colour | None]]
     path: list[Box]
     layers: list[bool]
-    left: int = OPERATORS
+    left: int
 
 
 def concealed_in_pdf(data: bytes) -> Iterator[Concealed]:
@@ -68,8 +68,17 @@ def concealed_in_pdf(data: bytes) -> Iterator[Concealed]:
     if reader.is_encrypted:
         reader.decrypt("")
     off = _layers_off(reader)
-    for number, page in enumerate(reader.pages[:PAGES] if len(reader.pages) > PAGES else reader.pages, 1):
-        yield from _merged(_page(page, off), number)
+    left = OPERATORS
+    for number, page in enumerate(reader.pages, 1):
+        contents = page.get_contents()
+        if contents is None:
+            continue
+        state = _begun(page, off, left)
+        yield from _merged(_follow(contents, _dictionary(page.get("/Resources")), state, 0), number)
+        left = state.left
+        if left <= 0:
+            yield Concealed("", f"only its first {number} pages were looked at", partial=True)
+            return
 
 
 def _merged(pieces: Iterator[tuple[str, str, int]], number: int) -> Iterator[Concealed]:
@@ -91,21 +100,17 @@ def _merged(pieces: Iterator[tuple[str, str, int]], number: int) -> Iterator[Con
         text, letters = f"{text} {said}", letters + count
 
 
-def _page(page: PageObject, off: frozenset[int]) -> Iterator[tuple[str, str, int]]:
-    """(why it is concealed or "", its text, its letters) of each run that the page shows."""
-    contents = page.get_contents()
-    if contents is None:
-        return
-    box = page.cropbox
-    resources = _dictionary(page.get("/Resources"))
+def _begun(page: PageObject, off: frozenset[int], left: int) -> _Page:
+    """The state at the beginning of a page, of which `left` operators may be followed."""
+    box, resources = page.cropbox, _dictionary(page.get("/Resources"))
     view = (float(box.left), float(box.bottom), float(box.right), float(box.top))
-    state = _Page(view, _hidden_names(resources, off), _has_image(resources), _State(), [], [], [], [])
-    yield from _follow(contents, resources, state, 0)
+    return _Page(view, _hidden_names(resources, off), _has_image(resources), _State(), [], [], [], [], left)
 
 
 def _follow(
     content: ContentStream, resources: DictionaryObject, page: _Page, depth: int
 ) -> Iterator[tuple[str, str, int]]:
+    """(why it is concealed or "", its text, its letters) of each run that is shown."""
     for operands, operator in content.operations:
         page.left -= 1
         if page.left < 0:
