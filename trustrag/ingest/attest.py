@@ -280,6 +280,9 @@ class ClaimBook:
         if not same_bytes:
             signed = max(entries, key=lambda entry: entry.claim.version).claim.digest.hex[:16]
             return f"TAMPERED_TEXT: its bytes are {document.digest.hex[:16]}…, the signed ones {signed}…"
+        media = [origin.media for origin in document.derived_from]
+        if all([origin.media for origin in entry.claim.derived_from] != media for entry in same_bytes):
+            return "TAMPERED_MEDIA: its bytes are the signed ones, and the media it was made from is not"
         digest = Digest.of(metadata)
         exact = [entry for entry in same_bytes if entry.claim.metadata == digest]
         if not exact:

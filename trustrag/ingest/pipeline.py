@@ -199,11 +199,11 @@ class _Run:
     def _is_first(self, item: Document) -> bool:
         """Whether this id is new to the run; settles or prepares what is not."""
         seen = self._seen.get(item.doc_id)
-        self._seen[item.doc_id] = item.digest.value if seen is None or item.whole else seen
+        self._seen[item.doc_id] = item.digest.value if seen is None or item.by_program else seen
         if seen is None:
             return True
-        if item.whole:
-            # Given by a program, the later one is the next version, so the earlier one has to be in by now.
+        if item.by_program:
+            # The later one is the next version, so the earlier one has to be in by now.
             self.commit()
             return True
         if seen == item.digest.value:
