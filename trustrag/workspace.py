@@ -44,6 +44,7 @@ from trustrag.index.embedding import Embedder
 from trustrag.ingest.attest import attest_into
 from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
 from trustrag.ingest.document import Document, ReadProblem, from_langchain
+from trustrag.ingest.faiss_folder import KeptVectors
 from trustrag.ingest.pipeline import Pipeline, Progress
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
@@ -175,12 +176,9 @@ class Workspace:
         """
         folder = Path(folder).resolve()
         settings = Settings.read(folder)
+        keys = settings.keys_folder(folder)
         authority = Authority(
-            settings.store,
-            settings.keys_folder(folder),
-            workspace=folder,
-            clock=clock or unix_now,
-            ask_passphrase=ask_passphrase,
+            settings.store, keys, workspace=folder, clock=clock or unix_now, ask_passphrase=ask_passphrase
         )
         return cls(folder, settings, authority, embedder=embedder, clock=clock)
 
@@ -290,14 +288,16 @@ class Workspace:
         source: str | None = None,
         attestations: str | Path | Sequence[Envelope] = (),
         licence: str | None = None,
+        kept: KeptVectors | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
         """As `ingest`, for documents in memory: `Document`, or LangChain-like (`.page_content`, `.metadata`, `.id`).
 
-        A LangChain-like document is one passage, uncut.
+        A LangChain-like document is one passage, uncut. `kept` are vectors that this embedder made elsewhere.
         """
-        listed = [d if isinstance(d, Document) else self.document(d, licence=licence) for d in documents]
-        return self._take_in(listed, source, attestations, progress)
+        known = Document | ReadProblem
+        listed = [d if isinstance(d, known) else self.document(d, licence=licence) for d in documents]
+        return self._take_in(listed, source, attestations, progress, kept)
 
     @staticmethod
     def document(item: object, *, licence: str | None = None) -> Document:
@@ -314,12 +314,10 @@ class Workspace:
         licence: str | None = None,
     ) -> AttestReport:
         """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
+        documents = read(listed(paths), prefix=prefix, licence=licence)
+        signer = self.authority.source_signer(source or self.authority.own_source())
         return attest_into(
-            Path(out),
-            read(listed(paths), prefix=prefix, licence=licence),
-            signer=self.authority.source_signer(source or self.authority.own_source()),
-            context=self.policy.context,
-            now=self._clock(),
+            Path(out), documents, signer=signer, context=self.policy.context, now=self._clock()
         )
 
     def _take_in(
@@ -328,6 +326,7 @@ class Workspace:
         source: str | None,
         attestations: str | Path | Sequence[Envelope],
         progress: Progress | None,
+        kept: KeptVectors | None = None,
     ) -> IngestReport:
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
@@ -339,6 +338,7 @@ class Workspace:
                 self.embedder,
                 signers_of(self.authority),
                 self._sealer(),
+                kept=kept,
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
                 neighbours=witnesses_near(self._searcher, self.embedder, self._clock),
                 clock=self._clock,

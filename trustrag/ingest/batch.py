@@ -98,6 +98,7 @@ class Maker:
     embedder_id: EmbedderId
     signers: Signers
     properties: tuple[str, ...]
+    tool: str = TOOL
 
     def admissions(self, batch: Sequence[Candidate], own: Envelope | None, now: int) -> list[Admission]:
         """Embed and sign a batch; `own` is the attestation of those that came without one."""
@@ -131,7 +132,7 @@ class Maker:
             documents=tuple(item.ingested() for item in group),
             chunker=group[0].candidate.chunker,
             embedder=self.embedder_id,
-            tool=TOOL,
+            tool=self.tool,
             finished_at=now,
         )
         payload = statement.encode()

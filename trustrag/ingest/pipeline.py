@@ -20,10 +20,11 @@ from trustrag.errors import (
     VerificationError,
 )
 from trustrag.ingest.attest import BATCH_DOCUMENTS, BATCH_WEIGHT, ClaimBook, one_reason, weight
-from trustrag.ingest.batch import BATCH_CHUNKS, Candidate, Embedder, Maker, Signers
+from trustrag.ingest.batch import BATCH_CHUNKS, TOOL, Candidate, Embedder, Maker, Signers
 from trustrag.ingest.chunking import Chunker
 from trustrag.ingest.decide import Decider, Publisher
 from trustrag.ingest.document import Document, ReadProblem
+from trustrag.ingest.faiss_folder import KeptVectors
 from trustrag.ingest.report import IngestReport, Outcome
 from trustrag.ingest.screening import Battery, Severity, default_battery
 from trustrag.ingest.screening.versions import REVIEWED, Neighbours
@@ -44,6 +45,7 @@ class Pipeline:
 
     `neighbours` finds what independent sources say near a sentence in which a new version changed a value; without it
     such a change is told, and nothing waits for it.
+    `kept` are vectors of this embedder that were made elsewhere; what is signed tells so.
     Raises ConfigError when the policy does not name the signers for their tasks, and ConflictError when the
     ledger was made with another embedder.
     """
@@ -60,16 +62,18 @@ class Pipeline:
         chunker: Chunker | None = None,
         neighbours: Neighbours = lambda text, source: (),
         clock: Callable[[], int] = lambda: int(time.time()),
+        kept: KeptVectors | None = None,
     ) -> None:
         self.ledger = ledger
         self.policy = policy
-        self.embedder = embedder
+        self.embedder = kept or embedder
         self.signers = signers
         self.sealer = sealer
         self.battery = battery or default_battery()
         self.chunker = chunker or Chunker()
         self.neighbours = neighbours
         self.clock = clock
+        self.tool = kept.tool if kept else TOOL
         _require_key("ingest", policy.ingest.keys, signers.ingest.public_key)
         _require_key("screen", policy.screen.keys, signers.screen.public_key)
         _require_key("seal", policy.seal.keys, sealer.seal.public_key)
@@ -149,7 +153,9 @@ class _Run:
             ledger, policy, pipeline.chunker, pipeline.battery, book, publisher, pipeline.neighbours, now
         )
         looked_for = (*pipeline.battery.properties, REVIEWED)
-        self._maker = Maker(ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for)
+        self._maker = Maker(
+            ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for, pipeline.tool
+        )
         self._pending: list[Candidate] = []
         self._seen: dict[str, bytes] = {}
         self._lists: dict[Kind, list[Outcome]] = {
