@@ -105,13 +105,13 @@ def test_a_real_folder_goes_in_and_its_bad_files_cost_themselves_alone(
     (folder / "image.png").write_bytes(b"\x89PNG")
     (folder / "two\nlines.txt").write_text("x")
     report = pipeline(ledger).ingest(read([folder]), source=ACME)
-    assert names(report.admitted) == ["a.md", "sub/b.csv"]
+    assert names(report.admitted) == ["a.md", "sub/b.csv#1"]
     assert names(report.quarantined) == ["hidden.txt"]
     assert sorted(names(report.refused)) == ["bad.txt", "two\nlines.txt"]
     assert names(report.skipped) == ["image.png"]
-    assert {passage.doc_id for passage in standing(ledger)} == {"a.md", "sub/b.csv"}
+    assert {passage.doc_id for passage in standing(ledger)} == {"a.md", "sub/b.csv#1"}
     again = pipeline(ledger).ingest(read([folder]), source=ACME)
-    assert sorted(names(again.unchanged)) == ["a.md", "hidden.txt", "sub/b.csv"]
+    assert sorted(names(again.unchanged)) == ["a.md", "hidden.txt", "sub/b.csv#1"]
     assert again.snapshot is None
 
 

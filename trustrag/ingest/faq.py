@@ -53,7 +53,7 @@ def _spans(text: str) -> list[tuple[str, str, str]]:
     # A comment in a shell example is no heading: the same length of nothing takes the place of code.
     plain = _FENCE.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
     headings = list(_HEADING.finditer(plain))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    ends = [*(heading.start() for heading in headings), len(text)][1:]
     asked = [
         (heading[1].strip("*_# "), text[heading.end() : end], text[heading.start() : end])
         for heading, end in zip(headings, ends, strict=True)
@@ -65,7 +65,7 @@ def _spans(text: str) -> list[tuple[str, str, str]]:
 def _marked(text: str, plain: str) -> list[tuple[str, str, str]]:
     starts = [match.start() for match in _ASKED.finditer(plain)]
     found = []
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in zip(starts, [*starts, len(text)][1:], strict=True):
         question = _ASKED.match(plain, start)
         answer = _ANSWERED.search(plain, start, end)
         if question and answer:

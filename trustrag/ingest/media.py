@@ -96,7 +96,9 @@ def media_of(origin: Origin, name: str, *, declared: str | None = None, tool: st
     """
     path = _inside(origin, name)
     digest, verdict = _examined(str(path), _identity(path, name))
-    for wanted in filter(None, (declared, _sidecar(origin, path))):
+    for wanted in (declared, _sidecar(origin, path)):
+        if wanted is None:
+            continue
         if not _DIGEST.fullmatch(wanted):
             raise Unreadable(f"the digest of its media {one_line(name)} is no SHA-256 of 64 hex digits")
         if wanted.lower() != digest.hex:
@@ -123,7 +125,7 @@ def _named(text: str) -> str:
 
 
 def _inside(origin: Origin, name: str) -> Path:
-    shown = one_line(name)
+    shown = one_line(name)[:80]
     if not name or len(name) > 1024 or "\0" in name or "://" in name or name.startswith(("/", "\\", "~")):
         raise Unreadable(f"its media {shown!r} is no path below the folder that was given")
     try:
@@ -170,12 +172,9 @@ def _credentials(path: str) -> str:
 
 def _sidecar(origin: Origin, path: Path) -> str | None:
     """What `NAME.sha256` declares, where there is one."""
-    beside = path.with_name(path.name + _SIDECAR)
-    if not beside.is_file() or not beside.resolve().is_relative_to(origin.root.resolve()):
+    declaring = path.with_name(path.name + _SIDECAR)
+    if not declaring.is_file() or not declaring.resolve().is_relative_to(origin.root.resolve()):
         return None
-    with beside.open("rb") as stream:
-        return (
-            stream.read(_SIDECAR_LIMIT).decode(errors="replace").split(maxsplit=1)[0:1][0]
-            if beside.stat().st_size
-            else ""
-        )
+    with declaring.open("rb") as stream:
+        words = stream.read(_SIDECAR_LIMIT).decode(errors="replace").split()
+    return words[0] if words else ""

@@ -163,6 +163,10 @@ def _read_file(
             yield _document(data, doc_id, file.name, media_type, licence)
     except (Unreadable, OSError) as error:
         yield ReadProblem(_printable(doc_id), str(error) if isinstance(error, Unreadable) else _system(error))
+    except Exception as error:
+        # A mistake of ours costs a file, and never the run: what was read before it is kept.
+        reason = formats.one_line(f"damaged or malformed ({type(error).__name__}: {error})")
+        yield ReadProblem(_printable(doc_id), reason)
 
 
 def _document(data: bytes, doc_id: str, name: str, media_type: str, licence: str | None) -> Document:

@@ -13,6 +13,9 @@ from trustrag.ingest.records import RECORDS_LIMIT, each, grouped, pair, record
 COLUMNS_LIMIT = 2000
 """Most columns of a table."""
 
+LINES_LIMIT = 1_000_000
+"""Most lines of a file; a row may have several."""
+
 _CSV = "text/csv"
 _KEYS = ("id", "key")
 _QUESTIONS, _ANSWERS = ("question", "q", "frage"), ("answer", "a", "antwort")
@@ -69,7 +72,12 @@ def read_table(data: bytes, origin: Origin) -> Iterator[Document | ReadProblem]:
 
 def _parse(data: bytes) -> _Table:
     """The rows of a table, or why it is none: judged as a whole, since one quote left open moves every cell after it."""
-    lines = _lines(decode(data))
+    text = decode(data)
+    if text.count("\n") > LINES_LIMIT:
+        raise Unreadable(f"more than {LINES_LIMIT:,} lines; split it")
+    lines = list(
+        io.StringIO(text)
+    )  # not splitlines: that breaks at characters which are no line ends in a table
     head = lines[0] if lines else ""
     delimiter = max((",", ";", "\t"), key=head.count)
     if head.count(delimiter) >= COLUMNS_LIMIT:
@@ -96,11 +104,6 @@ def _parse(data: bytes) -> _Table:
     if not rows:
         raise Unreadable("no text in it")
     return _Table(names, header, rows)
-
-
-def _lines(text: str) -> list[str]:
-    # Not splitlines: that breaks at characters which are no line ends in a table.
-    return list(io.StringIO(text))
 
 
 def _pairs(
