@@ -97,9 +97,10 @@ def _separators(kind: str) -> Sequence[str]:
         return MARKDOWN if kind == "markdown" else PROSE
     from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
 
-    if kind not in set(Language):
+    try:
+        return RecursiveCharacterTextSplitter.get_separators_for_language(Language(kind))
+    except ValueError:  # one it has no name for, or a name and no separators
         return CODE
-    return RecursiveCharacterTextSplitter.get_separators_for_language(Language(kind))
 
 
 def whole(text: str) -> tuple[Chunk, ...]:

@@ -61,7 +61,7 @@ def _pattern(
 # Every gap is bounded and stays on its line, so that no file makes a pattern search it over and over.
 _PATTERNS = (
     _pattern(
-        "PIPED_DOWNLOAD", Severity.WARN, "CWE-494", "runs what it downloads, unseen", "curl wget iwr irm invoke-",
+        "PIPED_DOWNLOAD", Severity.WARN, "CWE-494", "runs what it downloads, unseen", "curl wget iwr irm iex invoke-",
         rf"\b{_FETCH}[^\n|;]{{1,300}}\|\s*{_SHELL}",
         rf"\b(?:ba|z)?sh\b[^\n]{{0,20}}(?:<\(|\$\(|`)\s*{_FETCH}",
         r"\b(?:iex|Invoke-Expression)\b[^\n]{0,80}(?:DownloadString|\biwr\b|\birm\b|Invoke-WebRequest)",
