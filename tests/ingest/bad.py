@@ -268,6 +268,6 @@ CASES = [
     Case("captions nested 100,000 deep", _file("captions.json", lambda: b"[" * 100_000), "not JSON"),
     Case("notebook nested 100,000 deep", _file("deep.ipynb", b'{"nbformat": 4, "cells": ' + b"[" * 100_000), "malformed"),
     Case("notebook whose cells are numbers", _file("cells.ipynb", _notebook([1, 2])), "a cell that is no object"),
-    Case("notebook of ten million empty cells", _file("empty.ipynb", _empty_cells), "no text"),
+    Case("notebook of ten million empty cells", _file("empty.ipynb", _empty_cells), "10,000,001 cells"),
     Case("Python of 100,000 brackets", _file("deep.py", lambda: b"x = " + b"(" * 100_000), ""),
 ]  # fmt: skip

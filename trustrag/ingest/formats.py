@@ -32,6 +32,7 @@ _PDF_SECONDS_LIMIT = 120.0
 _HTML_DEPTH_LIMIT = 200
 _HTML_TAGS_LIMIT = 250_000  # opening and closing; the trees of so many take half a gigabyte
 _NOTEBOOK_VERSION = 4
+_CELLS_LIMIT = 20_000
 _TITLE_LIMIT = 300
 
 
@@ -240,6 +241,8 @@ def read_notebook(data: bytes) -> Extract:
     cells = notebook.get("cells")
     if not isinstance(cells, list):
         raise Unreadable("a notebook without cells")
+    if len(cells) > _CELLS_LIMIT:
+        raise Unreadable(f"{len(cells):,} cells; the limit is {_CELLS_LIMIT:,}; split it")
     metadata = notebook.get("metadata")
     kernel = metadata.get("kernelspec") if isinstance(metadata, dict) else None
     language = one_line(str(kernel.get("language", ""))) if isinstance(kernel, dict) else ""
