@@ -69,7 +69,7 @@ def together() -> str:
         run = [sys.executable, "-m", "trustrag.cli"]
         environment = {**os.environ, "TRUSTRAG_HOME": str(base / "home")}
         setup = [*run, "init", str(base / "kb"), "--source", "acme", "--no-passphrase", "--embedder", "hash"]
-        subprocess.run(setup, env=environment, check=True)
+        subprocess.run(setup, env=environment, check=True, capture_output=True)
         began = time.monotonic()
         ingest = [*run, "-w", str(base / "kb"), "ingest", str(base / "docs"), "--sign", "--json"]
         done = subprocess.run(ingest, env=environment, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 """Verbs that bring another store's documents here: import-faiss."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from trustrag.cli.common import EXIT_REFUSED, Json, open_workspace, print_json
 from trustrag.cli.documents import Licence, Prefix, Signing
 from trustrag.cli.progress import stages
 from trustrag.errors import UnsignedDocumentError
+
+if TYPE_CHECKING:
+    from trustrag.migration import Imported
 
 
 def register(app: typer.Typer) -> None:
@@ -55,16 +58,23 @@ def import_faiss(
             re_embed=re_embed,
             progress=advance,
         )
-    report = imported.report
-    vectors = {"kept": not re_embed, "checked": imported.checked, "leastCosine": round(imported.least, 6)}
-    if as_json:
-        print_json({**show.plain(report), "vectors": vectors})
-    else:
-        show.print_ingest(report)
-        if not re_embed:
-            typer.echo(
-                f"Vectors kept from the folder; {imported.checked:,} drawn at random were embedded again and agree "
-                f"(least cosine {imported.least:.4f})."
-            )
-    if report.refused:
+    _tell(imported, as_json, re_embed)
+    if imported.report.refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _tell(imported: "Imported", as_json: bool, re_embed: bool) -> None:
+    if as_json:
+        vectors = {
+            "kept": not re_embed,
+            "checked": imported.checked,
+            "leastCosine": round(imported.least, 6),
+        }
+        print_json({**show.plain(imported.report), "vectors": vectors})
+        return
+    show.print_ingest(imported.report)
+    if not re_embed:
+        typer.echo(
+            f"Vectors kept from the folder; {imported.checked:,} drawn at random were embedded again and agree "
+            f"(least cosine {imported.least:.4f})."
+        )

@@ -16,11 +16,14 @@ _JSON = "application/json"
 
 
 def is_caption(fields: Mapping[str, Metadata]) -> bool:
-    """Whether a record names a media file and says what is in it (`text` counts beside `file_name`, as in image folders)."""
-    if any(name in fields for name in _MEDIA) and any(name in fields for name in _CAPTIONS):
-        return True
+    """Whether a record names a media file and says what is in it.
+
+    One that has a `text` is a text, unless its `file_name` is a picture's or a recording's, as in image folders.
+    """
     file_name = fields.get("file_name")
-    return isinstance(file_name, str) and is_media(file_name) and "text" in fields
+    if "text" in fields:
+        return isinstance(file_name, str) and is_media(file_name)
+    return any(name in fields for name in _MEDIA) and any(name in fields for name in _CAPTIONS)
 
 
 def read_captions(data: bytes, origin: Origin) -> Iterator[Document | ReadProblem]:

@@ -4,8 +4,8 @@ PDF, Word, HTML, media and Python source are parsed by other people's code. The 
 do; they cannot bound a content stream that unpacks without end, a regular expression that never returns, or a fault
 in C. Only a process can be ended from outside, and only its memory is bounded by the kernel. So each such file is read
 in a process of its own (`parser`), forked off one that has the libraries loaded: a fork costs milliseconds, what it
-took is given back when it ends, and a parser that was taken over sees no other file. It has no key: it is started
-without this process's environment, and answers in JSON, so that it can tell lies about its own file and run nothing here.
+took is given back when it ends, and it is handed no other file. It has no key: it is started without this process's
+environment, and answers in JSON, so that a parser which was taken over can tell lies, and run nothing here.
 
 It is no jail: it may still read what this user can read. `ulimit`, containers and the like go around all of it.
 """
@@ -13,6 +13,7 @@ It is no jail: it may still read what this user can read. `ulimit`, containers a
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from trustrag.ingest.formats import TEXT_LIMIT, Extract, Unreadable
+from trustrag.ingest.formats import TEXT_LIMIT, Extract, Unreadable, one_line
 
 SECONDS_LIMIT = 150
 """Most seconds that one file may take; the reader of PDFs gives up after 120 by itself, with a clearer word."""
@@ -58,28 +59,29 @@ class _Parsers:
         with self._lock:
             process = self._running()
             # The limit inside is on the processor's time; this one is on the clock, for what waits or sleeps.
-            timer = threading.Timer(seconds + 5, self._kill, [process])
+            timer = threading.Timer(seconds + 5, _strike, [process])
+            timer.daemon = True
             timer.start()
             try:
                 answer = _exchange(process, {**request, "seconds": seconds, "memory": MEMORY_LIMIT}, data)
             except (OSError, ValueError) as error:
-                self._kill(process)
+                _end(process)
                 raise Unreadable(_too_long(seconds)) from error
             except BaseException:
                 # Interrupted between question and answer: the next answer would be taken for this one.
-                self._kill(process)
+                _end(process)
                 raise
             finally:
                 timer.cancel()
         problem = answer.get("unreadable")
         if problem is not None:
-            raise Unreadable(str(problem))
+            raise Unreadable(one_line(str(problem)))
         return answer
 
     def close(self) -> None:
         """End the process, if this one started it."""
         if self._process is not None and self._owner == os.getpid():
-            self._kill(self._process)
+            _end(self._process)
 
     def _running(self) -> "subprocess.Popen[bytes]":
         # A process that was forked off this one must not talk into its parent's pipes.
@@ -87,14 +89,21 @@ class _Parsers:
             self._process, self._owner = _start(), os.getpid()
         return self._process
 
-    def _kill(self, process: "subprocess.Popen[bytes]") -> None:
+
+def _strike(process: "subprocess.Popen[bytes]") -> None:
+    """Kill it and what it forked. One that is gone is left alone: its number may be another's by now."""
+    if process.poll() is None:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with suppress(OSError):  # what was left to be flushed has nobody to go to
-                    stream.close()
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    _strike(process)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):  # what was left to be flushed has nobody to go to
+                stream.close()
 
 
 def _start() -> "subprocess.Popen[bytes]":

@@ -133,6 +133,10 @@ def _work(request: Mapping[str, object], data: bytes, writing: int) -> None:
     """The child: never returns. Its limits are its own, so the one that forks keeps none of them."""
     status = 1
     try:
+        # Questions and answers are the business of the one that forks: its pipes are not for hostile bytes to reach.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, 0)
+        os.dup2(nowhere, 1)
         _limit(int(str(request["memory"])), int(float(str(request["seconds"]))) + 1)
         answer = _answer(request, data)
         with os.fdopen(writing, "wb") as stream:
