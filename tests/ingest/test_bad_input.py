@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -87,6 +88,16 @@ def test_a_parser_that_is_killed_is_started_again() -> None:
     os.kill(process.pid, 9)
     process.wait()
     assert isolation.extract(pdf("Two."), "application/pdf").text == "Two."
+
+
+def test_a_parser_that_is_killed_at_work_is_told_as_such() -> None:
+    isolation.extract(pdf("One."), "application/pdf")
+    process = isolation._parsers._process
+    assert process is not None
+    page = bad._slow_page()
+    threading.Timer(0.5, os.killpg, [process.pid, 9]).start()
+    with pytest.raises(Unreadable, match="killed from outside"):
+        isolation.extract(page, "application/pdf")
 
 
 def test_a_parser_that_dies_with_its_file_costs_that_file_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ingest.media_files import bent, png, signed_png
-from tests.ingest.world import CONTEXT, NOW, key, names, new_ledger, pipeline, standing
+from tests.ingest.world import CONTEXT, NOW, SEALER, key, names, new_ledger, pipeline, standing
 from trustrag.ingest import media
 from trustrag.ingest.attest import attest
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.readers import read
 from trustrag.ingest.screening import MediaScreen, Severity
 from trustrag.ingest.transcripts import clock
+from trustrag.ledger import Ruling
 from trustrag.provenance.statement import SourceStatement, parse_statement
 
 PNG = png()
@@ -265,6 +266,27 @@ def test_a_caption_does_not_outlive_its_picture(folder: Path, tmp_path: Path) ->
     assert [outcome.version for outcome in again.admitted] == [2]
     (passage,) = standing(ledger)
     assert passage.metadata["media_sha256"] == sha256(bent(PNG)).hexdigest()
+
+
+def test_a_caption_that_was_withdrawn_may_be_said_of_another_picture(folder: Path, tmp_path: Path) -> None:
+    ledger = new_ledger(tmp_path / "kb")
+    entry = {"media": "img/a.png", "caption": "A cat."}
+    pipeline(ledger).ingest(captions(folder, entry), source=key("acme"))
+    ledger.rule([Ruling("withdraw", "another picture", "captions.json#1")], SEALER, NOW)
+    (folder / "img" / "a.png").write_bytes(bent(PNG))
+    report = pipeline(ledger).ingest(captions(folder, entry), source=key("acme"))
+    assert [outcome.version for outcome in report.admitted] == [2]
+
+
+def test_a_source_does_not_sign_a_caption_for_another_picture(folder: Path) -> None:
+    entry = {"media": "img/a.png", "caption": "A cat."}
+    _, envelopes = attest(captions(folder, entry), signer=key("acme"), context=CONTEXT, now=NOW)
+    (folder / "img" / "a.png").write_bytes(bent(PNG))
+    report, made = attest(
+        captions(folder, entry), signer=key("acme"), context=CONTEXT, now=NOW, earlier=envelopes
+    )
+    assert made == []
+    assert report.refused[0].reason.startswith("TAMPERED_MEDIA: its media changed since it was signed")
 
 
 def test_an_attested_caption_needs_the_attested_picture(folder: Path, tmp_path: Path) -> None:

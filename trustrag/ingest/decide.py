@@ -232,12 +232,15 @@ def _require_not_taken_out(newest: VersionRow) -> None:
 
 
 def _require_same_media(newest: VersionRow, document: Document) -> None:
-    """A caption that stayed as it is does not describe a picture that took the place of its own."""
-    if newest.digest != document.digest or not document.derived_from:
+    """A caption that stayed as it is does not describe a picture that took the place of its own.
+
+    Withdrawn first, it may be said again: then a person has looked.
+    """
+    if newest.digest != document.digest or not document.derived_from or newest.standing not in _STANDS:
         return
     before = parse_metadata(newest.metadata).get("media_sha256")
     if before is not None and before != document.metadata.get("media_sha256"):
-        reason = f"its media changed since version {newest.version}, and it did not: make it anew from what is there"
+        reason = f"its media changed since version {newest.version}, and it did not: make it anew, or withdraw it first"
         raise ProofError(Refusal.TAMPERED_MEDIA, reason)
 
 

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import IO, TypeAlias
 
 from trustrag.ingest.formats import TEXT_LIMIT, Extract, Unreadable, one_line
@@ -62,11 +63,12 @@ class _Parsers:
             timer = threading.Timer(seconds + 5, _strike, [process])
             timer.daemon = True
             timer.start()
+            began = monotonic()
             try:
                 answer = _exchange(process, {**request, "seconds": seconds, "memory": MEMORY_LIMIT}, data)
             except (OSError, ValueError) as error:
                 _end(process)
-                raise Unreadable(_too_long(seconds)) from error
+                raise Unreadable(_why(monotonic() - began, seconds)) from error
             except BaseException:
                 # Interrupted between question and answer: the next answer would be taken for this one.
                 _end(process)
@@ -149,7 +151,9 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
     return data
 
 
-def _too_long(seconds: float) -> str:
+def _why(took: float, seconds: float) -> str:
+    if took < seconds:
+        return "its parser was killed from outside; is the machine short of memory? Try again"
     return f"not read within {seconds:.0f} seconds; split it, or convert it to text"
 
 
