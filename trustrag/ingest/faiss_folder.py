@@ -86,7 +86,11 @@ class FaissFolder:
         A document that cannot be taken over is a problem of its own. Raises ConfigError where a file is not there, and
         MalformedError for a folder that is not what LangChain writes.
         """
-        store, places = _store(_load(folder / f"{name}.pkl"))
+        data = _load(folder / f"{name}.pkl")
+        try:
+            store, places = _store(unpickle(data, _DOCSTORES | _DOCUMENTS))
+        except MalformedError as error:
+            raise MalformedError(f"{name}.pkl was refused: {error}") from error
         kind, vectors = _vectors(folder / f"{name}.faiss")
         if vectors is not None and len(vectors) != len(places):
             raise MalformedError(
@@ -213,24 +217,20 @@ def _load(path: Path) -> bytes:
         raise BackendError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _store(data: bytes) -> tuple[dict[str, object], list[tuple[int, str]]]:
+def _store(value: object) -> tuple[dict[str, object], list[tuple[int, str]]]:
     """The documents by id, and (place, id) in the order of the index."""
-    try:
-        value = unpickle(data, _DOCSTORES | _DOCUMENTS)
-    except MalformedError as error:
-        raise MalformedError(f"index.pkl was refused: {error}") from error
     if not isinstance(value, tuple) or len(value) != 2:
-        raise MalformedError("index.pkl was refused: not a document store with its ids")
+        raise MalformedError("not a document store with its ids")
     docstore, places = value
     if not isinstance(docstore, Instance) or docstore.of not in _DOCSTORES or not isinstance(places, dict):
-        raise MalformedError("index.pkl was refused: not a document store with its ids")
+        raise MalformedError("not a document store with its ids")
     inside = docstore.state.get("_dict") if isinstance(docstore.state, dict) else None
     if not isinstance(inside, dict):
-        raise MalformedError("index.pkl was refused: a document store without documents")
+        raise MalformedError("a document store without documents")
     if not all(type(place) is int and isinstance(doc_id, str) for place, doc_id in places.items()):
-        raise MalformedError("index.pkl was refused: its ids are not those of places in an index")
+        raise MalformedError("its ids are not those of places in an index")
     if sorted(places) != list(range(len(places))) or len(set(places.values())) != len(places):
-        raise MalformedError("index.pkl was refused: its ids do not number an index, or one stands twice")
+        raise MalformedError("its ids do not number an index, or one stands twice")
     return {str(key): item for key, item in inside.items()}, sorted(places.items())
 
 
