@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml
 	@echo "Installing into $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --quiet 'torch==2.13.*'
-	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,screens,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,screens,code,media,dev]'
 	@touch $@
 
 demo: $(STAMP)  ## sign the documentation of installed packages, search it, then attack it

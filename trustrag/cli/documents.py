@@ -76,8 +76,9 @@ def ingest(
 ) -> None:
     """Take signed documents in; refuse others with one line each.
 
-    Text, Markdown, HTML, PDF, DOCX, CSV and JSONL. Run twice it changes nothing; interrupted, it goes on where it
-    stopped; a changed file is a new version that supersedes the old one.
+    Text, Markdown, HTML, PDF, DOCX, notebooks, source code, CSV, JSONL, captions (captions.json) and transcripts (VTT,
+    SRT). Run twice it changes nothing; interrupted, it goes on where it stopped; a changed file is a new version that
+    supersedes the old one.
     """
     if not sign and attestations is None:
         raise UnsignedDocumentError(

@@ -16,6 +16,7 @@ from trustrag.cli import (
     custody,
     documents,
     history,
+    moving,
     receipts,
     redteam,
     review,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 stores.register(app)
 documents.register(app)
+moving.register(app)
 answers.register(app)
 receipts.register(app)
 history.register(app)

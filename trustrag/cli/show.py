@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
 
 WIDTH = 100
+_TIMED = ("text/vtt", "application/x-subrip")
 
 
 # ---- search
@@ -62,7 +63,7 @@ def print_report(report: "SearchReport") -> None:
 
 def _print_passage(ranked: "RankedPassage") -> None:
     passage = ranked.passage
-    place = f"{one_line(passage.doc_id)} chunk {passage.index + 1}/{passage.count}"
+    place = f"{one_line(passage.doc_id)}{_inside(passage)} chunk {passage.index + 1}/{passage.count}"
     typer.secho(f"{ranked.rank}. {place}", bold=True)
     marks = " probation" if passage.probation else ""
     typer.echo(
@@ -88,6 +89,14 @@ def _print_passage(ranked: "RankedPassage") -> None:
 
 def _as_of(passage: "VerifiedPassage") -> str:
     return "" if passage.as_of is None else f" AS OF snapshot {passage.snapshot_version}"
+
+
+def _inside(passage: "VerifiedPassage") -> str:
+    """Where in a recording or a table it is from, as its source signed it: ` 00:01:05.000-00:01:12.000`."""
+    start, end, rows = (passage.metadata.get(name) for name in ("start", "end", "rows"))
+    if passage.media_type in _TIMED and isinstance(start, str) and isinstance(end, str):
+        return f" {one_line(start)}-{one_line(end)}"
+    return f" rows {one_line(rows)}" if passage.media_type == "text/csv" and isinstance(rows, str) else ""
 
 
 def print_refused(refused: "tuple[RefusedPassage, ...]") -> None:
@@ -182,7 +191,7 @@ def print_answer(answer: "Grounded | Abstained") -> None:
     typer.echo("")
     for number, passage in enumerate(answer.passages, 1):
         typer.echo(
-            f"[{number}] {one_line(passage.doc_id)} version {passage.version}, source {passage.source}, "
+            f"[{number}] {one_line(passage.doc_id)}{_inside(passage)} version {passage.version}, source {passage.source}, "
             f"signed {time_of(passage.issued_at)}, key {passage.key_id[:16]}, verified"
         )
 

@@ -132,6 +132,9 @@ def _claim_next(
         return Outcome(document.doc_id, "signed", number), claim
     if _says_the_same(last.claim, claim) and not last.expired:
         return Outcome(document.doc_id, "already signed", last.claim.version), None
+    if last.claim.digest == claim.digest and media_of(last.claim) not in ((), media_of(claim)):
+        reason = "TAMPERED_MEDIA: its media changed since it was signed, and it did not: make it anew from what is there"
+        return Outcome(document.doc_id, reason), None
     if last.signed_now:
         return Outcome(document.doc_id, "another document of this run has the same id"), None
     if number <= last.claim.version:
@@ -139,6 +142,11 @@ def _claim_next(
             document.doc_id, f"version {last.claim.version} is signed already; give a later one"
         ), None
     return Outcome(document.doc_id, f"signed, after version {last.claim.version}", number), claim
+
+
+def media_of(claim: DocumentClaim) -> tuple[Digest, ...]:
+    """The media that a document was made from."""
+    return tuple(origin.media for origin in claim.derived_from)
 
 
 def _says_the_same(old: DocumentClaim, new: DocumentClaim) -> bool:
@@ -280,6 +288,9 @@ class ClaimBook:
         if not same_bytes:
             signed = max(entries, key=lambda entry: entry.claim.version).claim.digest.hex[:16]
             return f"TAMPERED_TEXT: its bytes are {document.digest.hex[:16]}…, the signed ones {signed}…"
+        media = tuple(origin.media for origin in document.derived_from)
+        if all(media_of(entry.claim) != media for entry in same_bytes):
+            return "TAMPERED_MEDIA: its bytes are the signed ones, and the media it was made from is not"
         digest = Digest.of(metadata)
         exact = [entry for entry in same_bytes if entry.claim.metadata == digest]
         if not exact:

@@ -110,6 +110,7 @@ class Maker:
     embedder_id: EmbedderId
     signers: Signers
     properties: tuple[str, ...]
+    tool: str = TOOL
 
     def embed(self, batch: Sequence[Candidate]) -> list[Vectors]:
         """The vectors of each candidate's chunks, float32[chunks, dimension]."""
@@ -148,7 +149,7 @@ class Maker:
             documents=tuple(item.ingested() for item in group),
             chunker=group[0].candidate.chunker,
             embedder=self.embedder_id,
-            tool=TOOL,
+            tool=self.tool,
             finished_at=now,
         )
         payload = statement.encode()

@@ -8,18 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trustrag.errors import AuthorityError, MalformedError, Refusal, StaleError
+from trustrag.errors import AuthorityError, MalformedError, ProofError, Refusal, StaleError
 from trustrag.ingest.agreed import Agreed
 from trustrag.ingest.attest import ClaimBook, SignedClaim, claim_of, weight
 from trustrag.ingest.batch import Candidate
 from trustrag.ingest.chunking import Chunk, Chunker, whole
+from trustrag.ingest.code import BY_MEDIA_TYPE
 from trustrag.ingest.document import Document
 from trustrag.ingest.predecessor import standing_version
 from trustrag.ingest.report import Outcome
 from trustrag.ingest.screening import Battery, Finding, Review, Screen, Severity, Verdict
 from trustrag.ingest.screening.versions import Neighbours, VersionScreen
 from trustrag.ledger import Ledger, StoredPassage, VersionRow
-from trustrag.provenance.canonical import Digest, encode_metadata
+from trustrag.provenance.canonical import Digest, encode_metadata, parse_metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import MAX_DOC_ID_BYTES, check_text
@@ -28,6 +29,7 @@ from trustrag.provenance.statement import DocumentClaim
 
 Settled: TypeAlias = tuple[Literal["unchanged", "refused"], Outcome]
 
+_MARKDOWN = frozenset({"text/markdown", "text/html", "application/x-ipynb+json"})
 _STANDS = frozenset({"active", "quarantined"})
 
 
@@ -120,9 +122,9 @@ class Decider:
         return self._candidate(document, metadata, chunks, claimed)
 
     def _cut(self, document: Document) -> tuple[Chunk, ...]:
-        return self._chunker.cut(
-            document.text, markdown=document.media_type in ("text/markdown", "text/html")
-        )
+        language = BY_MEDIA_TYPE.get(document.media_type)
+        prose = "markdown" if document.media_type in _MARKDOWN else "prose"
+        return self._chunker.cut(document.text, language.name if language else prose)
 
     def _by_publisher(
         self,
@@ -141,8 +143,9 @@ class Decider:
             # What waits for a person keeps waiting, however it would be cut today.
             if newest.standing == "quarantined" or self._same_cuts(newest, chunks):
                 return _unchanged(newest)
-            if not document.whole:  # a program that adds what it deleted means it
+            if not document.by_program:  # a program that adds what it deleted means it
                 _require_not_taken_out(newest)
+        _require_same_media(newest, document)
         claim = claim_of(document, newest.version + 1, newest.digest, metadata)
         return _Claimed(claim, source, None)
 
@@ -247,6 +250,19 @@ def _require_not_taken_out(newest: VersionRow) -> None:
             how = "an older one was gone back to, and trustrag rollback goes forward again"
         reason = f"version {newest.version} with these bytes is {newest.standing}; {how}"
         raise StaleError(Refusal.NOT_IN_SNAPSHOT, reason)
+
+
+def _require_same_media(newest: VersionRow, document: Document) -> None:
+    """A caption that stayed as it is does not describe a picture that took the place of its own.
+
+    Withdrawn first, it may be said again: then a person has looked.
+    """
+    if newest.digest != document.digest or not document.derived_from or newest.standing not in _STANDS:
+        return
+    before = parse_metadata(newest.metadata).get("media_sha256")
+    if before is not None and before != document.metadata.get("media_sha256"):
+        reason = f"its media changed since version {newest.version}, and it did not: make it anew, or withdraw it first"
+        raise ProofError(Refusal.TAMPERED_MEDIA, reason)
 
 
 def _require_utf8(text: str) -> None:

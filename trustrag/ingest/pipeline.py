@@ -22,10 +22,11 @@ from trustrag.errors import (
 from trustrag.ingest.agreed import Agreed, ContractFile
 from trustrag.ingest.around import Beside, LedgerAround
 from trustrag.ingest.attest import BATCH_DOCUMENTS, BATCH_WEIGHT, ClaimBook, one_reason, weight
-from trustrag.ingest.batch import BATCH_CHUNKS, Candidate, Embedder, Maker, Signers, Vectors
+from trustrag.ingest.batch import BATCH_CHUNKS, TOOL, Candidate, Embedder, Maker, Signers, Vectors
 from trustrag.ingest.chunking import Chunker
 from trustrag.ingest.decide import Decider, Publisher
 from trustrag.ingest.document import Document, ReadProblem
+from trustrag.ingest.faiss_folder import KeptVectors
 from trustrag.ingest.report import IngestReport, Outcome
 from trustrag.ingest.screening import Battery, Severity, default_battery
 from trustrag.ingest.screening.company import Arrival
@@ -48,6 +49,7 @@ class Pipeline:
     `neighbours` finds what independent sources say near a sentence in which a new version changed a value; without it
     such a change is told, and nothing waits for it. `beside` finds the same near the vector of a passage; without it
     nothing is known to contradict one. `contracts` finds the contract files that the policy names by their digests.
+    `kept` are vectors of this embedder that were made elsewhere; what is signed tells so.
     Raises ConfigError when the policy does not name the signers for their tasks, and ConflictError when the
     ledger was made with another embedder.
     """
@@ -66,10 +68,11 @@ class Pipeline:
         beside: Beside = lambda vector, source: (),
         contracts: ContractFile = lambda source: None,
         clock: Callable[[], int] = lambda: int(time.time()),
+        kept: KeptVectors | None = None,
     ) -> None:
         self.ledger = ledger
         self.policy = policy
-        self.embedder = embedder
+        self.embedder = kept or embedder
         self.signers = signers
         self.sealer = sealer
         self.battery = battery or default_battery()
@@ -78,6 +81,7 @@ class Pipeline:
         self.beside = beside
         self.contracts = contracts
         self.clock = clock
+        self.tool = kept.tool if kept else TOOL
         _require_key("ingest", policy.ingest.keys, signers.ingest.public_key)
         _require_key("screen", policy.screen.keys, signers.screen.public_key)
         _require_key("seal", policy.seal.keys, sealer.seal.public_key)
@@ -167,7 +171,9 @@ class _Run:
             now,
         )
         looked_for = (*pipeline.battery.properties, REVIEWED)
-        self._maker = Maker(ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for)
+        self._maker = Maker(
+            ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for, pipeline.tool
+        )
         self.around = LedgerAround(ledger, policy, pipeline.beside)
         self._pending: list[Candidate] = []
         self._seen: dict[str, bytes] = {}
@@ -219,11 +225,11 @@ class _Run:
     def _is_first(self, item: Document) -> bool:
         """Whether this id is new to the run; settles or prepares what is not."""
         seen = self._seen.get(item.doc_id)
-        self._seen[item.doc_id] = item.digest.value if seen is None or item.whole else seen
+        self._seen[item.doc_id] = item.digest.value if seen is None or item.by_program else seen
         if seen is None:
             return True
-        if item.whole:
-            # Given by a program, the later one is the next version, so the earlier one has to be in by now.
+        if item.by_program:
+            # The later one is the next version, so the earlier one has to be in by now.
             self.commit()
             return True
         if seen == item.digest.value:

@@ -18,12 +18,12 @@ from trustrag.authority import Authority
 from trustrag.index.base import Vector
 from trustrag.index.embedding import Embedder
 from trustrag.ingest.attest import attest_into
-from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
+from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE
 from trustrag.ingest.document import Document, ReadProblem, from_langchain
-from trustrag.ingest.pipeline import Pipeline, Progress
+from trustrag.ingest.faiss_folder import KeptVectors
+from trustrag.ingest.pipeline import Progress
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport, IngestReport
-from trustrag.ingest.screening import choose
 from trustrag.keyring import Keyring
 from trustrag.ledger import Ledger, Ruling, Snapshot, VersionRow
 from trustrag.ledger.model import Action
@@ -38,30 +38,26 @@ from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
-from trustrag.workspace.contracts import ContractFolder, Contracts
+from trustrag.workspace.contracts import Contracts
 from trustrag.workspace.history import History
+from trustrag.workspace.intake import take_in
 from trustrag.workspace.opened import Opened
 from trustrag.workspace.receipts import Receipts
 from trustrag.workspace.reviews import Reviews, require_approved
 from trustrag.workspace.wiring import (
-    BESIDE,
     CUSTOM,
     AnyEmbedder,
     AuditFile,
     assessed,
-    given_lines,
     identity_of,
     listed,
     named,
     opened_embedder,
     publisher_under,
     require_room,
-    signers_of,
     slug,
     undone_on_failure,
     unix_now,
-    witnesses_beside,
-    witnesses_near,
 )
 
 
@@ -148,12 +144,9 @@ class Workspace:
         """
         folder = Path(folder).resolve()
         settings = Settings.read(folder)
+        keys = settings.keys_folder(folder)
         authority = Authority(
-            settings.store,
-            settings.keys_folder(folder),
-            workspace=folder,
-            clock=clock or unix_now,
-            ask_passphrase=ask_passphrase,
+            settings.store, keys, workspace=folder, clock=clock or unix_now, ask_passphrase=ask_passphrase
         )
         return cls(folder, settings, authority, embedder=embedder, clock=clock)
 
@@ -249,8 +242,8 @@ class Workspace:
 
         Raises `UnsignedDocumentError`, before anything is written, with neither. What is refused is in the report.
         """
-        return self._take_in(
-            read(listed(paths), prefix=prefix, licence=licence), source, attestations, progress
+        return take_in(
+            self._opened, read(listed(paths), prefix=prefix, licence=licence), source, attestations, progress
         )
 
     def ingest_documents(
@@ -261,15 +254,17 @@ class Workspace:
         attestations: str | Path | Sequence[Envelope] = (),
         licence: str | None = None,
         advisory: Collection[str] = (),
+        kept: KeptVectors | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
         """As `ingest`, for documents in memory: `Document`, or LangChain-like (`.page_content`, `.metadata`, `.id`).
 
         A LangChain-like document is one passage, uncut. What the screens named in `advisory` find is told, and holds
-        nothing.
+        nothing. `kept` are vectors that this embedder made elsewhere.
         """
-        listed = [d if isinstance(d, Document) else self.document(d, licence=licence) for d in documents]
-        return self._take_in(listed, source, attestations, progress, advisory)
+        known = Document | ReadProblem
+        listed = [d if isinstance(d, known) else self.document(d, licence=licence) for d in documents]
+        return take_in(self._opened, listed, source, attestations, progress, advisory=advisory, kept=kept)
 
     @staticmethod
     def document(item: object, *, licence: str | None = None) -> Document:
@@ -286,42 +281,11 @@ class Workspace:
         licence: str | None = None,
     ) -> AttestReport:
         """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
+        documents = read(listed(paths), prefix=prefix, licence=licence)
+        signer = self.authority.source_signer(source or self.authority.own_source())
         return attest_into(
-            Path(out),
-            read(listed(paths), prefix=prefix, licence=licence),
-            signer=self.authority.source_signer(source or self.authority.own_source()),
-            context=self.policy.context,
-            now=self._clock(),
+            Path(out), documents, signer=signer, context=self.policy.context, now=self._clock()
         )
-
-    def _take_in(
-        self,
-        documents: Iterable[Document | ReadProblem],
-        source: str | None,
-        attestations: str | Path | Sequence[Envelope],
-        progress: Progress | None,
-        advisory: Collection[str] = (),
-    ) -> IngestReport:
-        battery = choose(advisory=advisory)
-        envelopes = given_lines(attestations, source)
-        self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
-        signer = None if source is None else self.authority.source_signer(source)
-        near = witnesses_beside(self._opened.searcher, self._clock)
-        with self._opened.writing() as ledger:
-            pipeline = Pipeline(
-                ledger,
-                self.policy,
-                self.embedder,
-                signers_of(self.authority),
-                self._opened.sealer(),
-                battery=battery,
-                chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
-                neighbours=witnesses_near(near, self.embedder),
-                beside=witnesses_beside(self._opened.searcher, self._clock, most=BESIDE),
-                contracts=ContractFolder(self.folder).read,
-                clock=self._clock,
-            )
-            return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
 
     # ---- rulings
 

@@ -6,6 +6,7 @@ registry        the screens by name, plug-ins among them
 basic, hidden   size, encoding, language; hidden Unicode
 lookalikes, injection, markers, bait, gibberish, credentials, personal, licence, models, rules
                 screens of a text; phrases and disguise serve injection
+code, media     source code with its comments; what a text says it was made from
 concealed       text that a page has and does not show (sight: one module per format)
 company         what a batch screen may ask; floods, geometry and contradiction are those
 versions        a new version against the one that stands
@@ -24,10 +25,14 @@ from trustrag.ingest.screening.rules import Rule, RuleScreen
 __all__ = [
     "BatchScreen",
     "Battery",
+    "CodeLicenceScreen",
+    "CodeScreen",
+    "CommentScreen",
     "EncodingScreen",
     "Finding",
     "HiddenTextScreen",
     "LanguageScreen",
+    "MediaScreen",
     "Review",
     "Rule",
     "RuleScreen",
