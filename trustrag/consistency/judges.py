@@ -5,16 +5,18 @@ model. All say the same thing of a pair: how far it agrees, how far it contradic
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trustrag.consistency.changes import changed_values
+from trustrag.consistency.claims import asked_for, claims, covered, mentions, spoken, told
 from trustrag.consistency.likeness import Likeness, PairMemory
 from trustrag.consistency.reading import digest_of, read
-from trustrag.consistency.values import agreement, answers, leading, want
+from trustrag.consistency.values import Wanted, agreement, answers, want
 
 AMONG = 8
 """How many of the most relevant passages are judged in pairs: beyond, hardly any states an answer."""
@@ -56,8 +58,11 @@ class Judge(Protocol):
 
 def independent_pairs(alike: Likeness, relevance: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Pairs of different owners, not copies of each other, among the `AMONG` most relevant; the better one first."""
+    return _pairs(relevance, ~alike.same_owner & ~alike.copies)
+
+
+def _pairs(relevance: NDArray[np.float64], free: NDArray[np.bool_]) -> list[tuple[int, int]]:
     order = np.argsort(-relevance, kind="stable")[:AMONG].tolist()
-    free = ~alike.same_owner & ~alike.copies
     return [(i, j) for place, i in enumerate(order) for j in order[place + 1 :] if free[i, j]]
 
 
@@ -77,49 +82,80 @@ def company(alike: Likeness, relevance: NDArray[np.float64]) -> NDArray[np.float
     )
 
 
+PAIRS = 3
+"""Pairs of passages, the nearest to the question and to each other, that may conflict: others speak of other things."""
+ON_TOPIC = 0.2
+"""The least share of the question's weight that a passage has to hold to be a party to a conflict about it."""
+SAME = 0.5
+"""How far one passage tells what the other claims, from which they do not conflict."""
+AS_NEAR, BACKED = 0.85, 0.9
+"""A third passage, this near in comparison, that has a party's leading claim in it (or one of this weight) ends a conflict."""
+
+
 @dataclass(frozen=True, slots=True)
 class ValueJudge:
     """Values in the slot that the question asks for. No model.
 
-    Two passages agree by the values both state near the question's words. The one pair that is nearest to the question
-    and to each other conflicts as far as it shares no such value; other pairs only speak of other things.
+    Two passages agree by the values both state near the question's words. The pairs that are nearest to the question
+    and to each other conflict where neither tells what the other claims in the first place, and no third one backs a
+    claim. Of copies with one value changed, that value is the conflict.
     """
 
     name: str = "values"
-    certain: float = 0.1
+    certain: float = 0.086
 
     def judge(
         self, question: str, alike: Likeness, relevance: NDArray[np.float64], memory: PairMemory
     ) -> Sequence[Finding]:
         pairs = independent_pairs(alike, relevance)
-        if not pairs:
+        copies = _pairs(relevance, ~alike.same_owner & alike.copies)
+        if not pairs and not copies:
             return []
         wanted = want(question, alike.readings)
-        stated = {
-            place: answers(wanted, alike.readings[place])
-            for place in {place for pair in pairs for place in pair}
-        }
-        near = company(alike, relevance)
-        nearest = max(pairs, key=lambda pair: float(near[pair]))
-        found: list[Finding] = []
+        stated = {place: answers(wanted, alike.readings[place]) for pair in pairs for place in pair}
+        found = []
         for i, j in pairs:
             agree, value = agreement(stated[i], stated[j])
-            if (i, j) == nearest:
-                found.append(self._nearest(i, j, stated, alike, float(near[nearest]) * (1 - agree)))
             if agree > 0:
                 found.append(Finding(i, j, agree, 0.0, value, value))
-        return found
+        near = _on_topic(wanted, alike, relevance)
+        return [*found, *_claimed(wanted, alike, near, pairs), *_edited(wanted, alike, near, copies)]
 
-    @staticmethod
-    def _nearest(
-        i: int, j: int, stated: Mapping[int, Mapping[str, float]], alike: Likeness, conflict: float
-    ) -> Finding:
-        value, other = leading(stated[i]), leading(stated[j])
-        for mine, there in ((value, j), (other, i)):
-            # A leading value that the other passage holds too, or none at all, is weak evidence of a conflict.
-            if not mine or mine in alike.readings[there].said:
-                conflict *= 0.4
-        return Finding(i, j, 0.0, conflict, value, other)
+
+def _on_topic(wanted: Wanted, alike: Likeness, relevance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[n, n] in 0..1: company of two passages that both hold some of the question, and one of them much of it."""
+    held = np.array([covered(wanted, reading) for reading in alike.readings])
+    both = np.minimum.outer(held, held) >= ON_TOPIC
+    return company(alike, relevance) * np.where(both, np.sqrt(np.maximum.outer(held, held)), 0.0)
+
+
+def _claimed(
+    wanted: Wanted, alike: Likeness, near: NDArray[np.float64], pairs: Sequence[tuple[int, int]]
+) -> Iterator[Finding]:
+    """Conflicts of claims among the nearest pairs; the strength is how far both speak of the question and of one thing."""
+    readings = alike.readings
+    mine = {place: claims(wanted, readings[place]) for place in dict.fromkeys(sum(pairs, ()))}
+    for i, j in sorted(pairs, key=lambda pair: -near[pair])[:PAIRS]:
+        said = max(told(mine[i], mine[j], readings[j]), told(mine[j], mine[i], readings[i]))
+        if near[i, j] <= 0 or not mine[i] or not mine[j] or said >= SAME:
+            continue
+        thirds = [(a, b) if a in (i, j) else (b, a) for a, b in pairs if (a in (i, j)) != (b in (i, j))]
+        backed = (mentions(mine[a], readings[b]) for a, b in thirds if near[a, b] >= AS_NEAR * near[i, j])
+        if max(backed, default=0.0) < BACKED:
+            values = spoken(mine[i], readings[i]), spoken(mine[j], readings[j])
+            yield Finding(i, j, 0.0, float(near[i, j]), *values)
+
+
+def _edited(
+    wanted: Wanted, alike: Likeness, near: NDArray[np.float64], copies: Sequence[tuple[int, int]]
+) -> Iterator[Finding]:
+    """Conflicts of copies in which a value of the kind that is asked for became another."""
+    for i, j in copies:
+        old, new = (" ".join(alike.readings[place].sentences) for place in (i, j))
+        for change in changed_values(old, new).values:
+            if asked_for(wanted, change.kind):
+                yield Finding(i, j, 0.0, float(near[i, j]), change.old, change.new)
+                break
 
 
 class PairModel(Protocol):
