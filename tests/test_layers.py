@@ -37,9 +37,8 @@ ROWS: list[dict[str, set[str]]] = [
 MAY_IMPORT = {room: allowed | {"errors"} for row in ROWS for room, allowed in row.items()}
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 
-# Modules that are one room with another: trustroot opens python-tuf through its private half, and
-# workspace is put together from small parts.
-SAME_ROOM = {"_tuf": "trustroot", "_wiring": "workspace"}
+# Modules that are one room with another: trustroot opens python-tuf through its private half.
+SAME_ROOM = {"_tuf": "trustroot"}
 
 # What comes from outside, where only some may have it: module -> files or folders (relative to the package).
 ONLY_IN = {

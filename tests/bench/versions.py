@@ -24,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.shared import shared_path
-from trustrag._wiring import WITNESSES
 from trustrag.consistency.reading import DATE, NAME, NUMBER, TERM, read
 from trustrag.index.embedding import Embedder, open_embedder
 from trustrag.ingest.document import Document
 from trustrag.ingest.screening import Finding, Severity
 from trustrag.ingest.screening.versions import Predecessor, VersionScreen, Witness
 from trustrag.retrieval.retriever import SOURCE_SHARE
+from trustrag.workspace.wiring import WITNESSES
 
 SETS = {"nq": "wiki_pool.jsonl", "rtqa": "rtqa_pool.jsonl"}
 OTHERS = 300

@@ -8,18 +8,39 @@ One folder holds one collection of one store. Private keys and the rollback memo
 """
 
 import secrets
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from trustrag._wiring import (
+from trustrag.authority import Authority
+from trustrag.index.base import Vector
+from trustrag.index.embedding import Embedder
+from trustrag.ingest.attest import attest_into
+from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
+from trustrag.ingest.document import Document, ReadProblem, from_langchain
+from trustrag.ingest.pipeline import Pipeline, Progress
+from trustrag.ingest.readers import read
+from trustrag.ingest.report import AttestReport, IngestReport
+from trustrag.keyring import Keyring
+from trustrag.ledger import Ledger, Ruling, Snapshot, VersionRow
+from trustrag.ledger.model import Action
+from trustrag.monitor.audit import AuditReport, audit
+from trustrag.monitor.record import Assessment
+from trustrag.provenance.canonical import Metadata
+from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.provenance.policy import Policy, Source
+from trustrag.provenance.statement import Context
+from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
+from trustrag.retrieval.ranking import Mode
+from trustrag.retrieval.retriever import SearchReport
+from trustrag.settings import Settings
+from trustrag.workspace.opened import Opened
+from trustrag.workspace.wiring import (
     CUSTOM,
     AnyEmbedder,
-    LongMemory,
     approved,
     assessed,
     given_lines,
@@ -29,64 +50,12 @@ from trustrag._wiring import (
     opened_embedder,
     publisher_under,
     require_room,
-    require_same_embedder,
     signers_of,
     slug,
     undone_on_failure,
     unix_now,
-    verify_evidence,
     witnesses_near,
 )
-from trustrag.authority import SNAPSHOT_LIFETIME, Authority, KeyFact
-from trustrag.errors import Refusal, StaleError
-from trustrag.index.base import Vector
-from trustrag.index.embedding import Embedder
-from trustrag.ingest.attest import attest_into
-from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
-from trustrag.ingest.document import Document, ReadProblem, from_langchain
-from trustrag.ingest.pipeline import Pipeline, Progress
-from trustrag.ingest.readers import read
-from trustrag.ingest.report import AttestReport, IngestReport, Outcome
-from trustrag.keyring import Keyring
-from trustrag.ledger import Ledger, Ruling, Sealer, Snapshot, VersionRow
-from trustrag.ledger.model import Action
-from trustrag.monitor.audit import AuditReport, audit
-from trustrag.monitor.record import Assessment
-from trustrag.provenance.canonical import Metadata
-from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
-from trustrag.provenance.export import EvidenceReport
-from trustrag.provenance.policy import Bounds, Policy, Source
-from trustrag.provenance.statement import Context
-from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
-from trustrag.retrieval.gate import Gate
-from trustrag.retrieval.ranking import Mode
-from trustrag.retrieval.retriever import RankedPassage, Retriever, SearchReport
-from trustrag.settings import Settings
-
-__all__ = [
-    "Abstained",
-    "AnyEmbedder",
-    "Assessment",
-    "AttestReport",
-    "AuditReport",
-    "Bounds",
-    "Document",
-    "EvidenceReport",
-    "Grounded",
-    "IngestReport",
-    "KeyFact",
-    "Metadata",
-    "Mode",
-    "Outcome",
-    "RankedPassage",
-    "RefusedPassage",
-    "SearchReport",
-    "Source",
-    "VerifiedPassage",
-    "Workspace",
-    "verify_evidence",
-]
 
 
 class Workspace:
@@ -106,11 +75,8 @@ class Workspace:
         self.settings = settings
         self.authority = authority
         self._clock = clock or unix_now
-        self._given = embedder if embedder is not None else settings.embedder
-        self._embedder: Embedder | None = None
-        self._lock = threading.RLock()
-        self._ledger: Ledger | None = None
-        self._retriever: Retriever | None = None
+        given = embedder if embedder is not None else settings.embedder
+        self._opened = Opened(folder, settings, authority, given, self._clock)
 
     # ---- making and opening
 
@@ -154,7 +120,7 @@ class Workspace:
             authority = Authority.found(context, keys_folder, keyring, source, folder, clock or unix_now)
             workspace = cls(folder, settings, authority, embedder=made, clock=clock)
             with Ledger.create(folder, context, identity_of(made)) as ledger:
-                ledger.reseal(workspace._sealer(), workspace._clock())
+                ledger.reseal(workspace._opened.sealer(), workspace._clock())
             settings.write(folder)
         return workspace
 
@@ -186,10 +152,7 @@ class Workspace:
 
     def close(self) -> None:
         """Close the files. They are opened again when they are needed."""
-        with self._lock:
-            if self._ledger is not None:
-                self._ledger.close()
-            self._ledger, self._retriever = None, None
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -229,14 +192,14 @@ class Workspace:
             owner=owner,
             public_key=public_key,
             probation=probation,
-            first_valid_index=self._reader().snapshot().log_size,
+            first_valid_index=self._opened.reader().snapshot().log_size,
         )
 
     def add_sources(
         self, names: Sequence[str], *, trust: float = 1.0, probation: bool = False
     ) -> tuple[Source, ...]:
         """Let many sources publish, each with a key made here, in one new policy."""
-        start = self._reader().snapshot().log_size
+        start = self._opened.reader().snapshot().log_size
         return self.authority.add_sources(names, trust=trust, probation=probation, first_valid_index=start)
 
     def assess(self, names: Sequence[str] = (), *, apply: bool = False) -> tuple[Assessment, ...]:
@@ -244,10 +207,10 @@ class Workspace:
 
         Nothing changes without `apply`, which signs all that is proposed into one new policy: see `monitor.record`.
         """
-        searcher = self._searcher()
+        searcher = self._opened.searcher()
         active = [source.name for source in searcher.gate.policy.sources if source.active]
         sources = [self.authority.source(name) for name in names or active]
-        found = assessed(searcher, self._reader(), sources, self._clock())
+        found = assessed(searcher, self._opened.reader(), sources, self._clock())
         if apply:
             moves = {one.record.source: (one.trust, one.probation) for one in found if one.changes}
             self.authority.reassess(moves)
@@ -259,8 +222,8 @@ class Workspace:
         Opens what has expired already. Needs the keys of those roles here.
         """
         expires = self.authority.refresh(root=root, force=True)
-        with self._writing() as ledger:
-            sealed = ledger.reseal(self._sealer(), self._clock(), reason="renewed")
+        with self._opened.writing() as ledger:
+            sealed = ledger.reseal(self._opened.sealer(), self._clock(), reason="renewed")
         return expires | {"what stands": sealed.expires}
 
     # ---- in
@@ -332,15 +295,15 @@ class Workspace:
         envelopes = given_lines(attestations, source)
         self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
         signer = None if source is None else self.authority.source_signer(source)
-        with self._writing() as ledger:
+        with self._opened.writing() as ledger:
             pipeline = Pipeline(
                 ledger,
                 self.policy,
                 self.embedder,
                 signers_of(self.authority),
-                self._sealer(),
+                self._opened.sealer(),
                 chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
-                neighbours=witnesses_near(self._searcher, self.embedder, self._clock),
+                neighbours=witnesses_near(self._opened.searcher, self.embedder, self._clock),
                 clock=self._clock,
             )
             return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
@@ -353,20 +316,20 @@ class Workspace:
         """Quarantine, restore or withdraw a document or all of a source: signed, logged, in force at the next query."""
         if source is not None:
             self.authority.source(source)
-        with self._writing() as ledger:
+        with self._opened.writing() as ledger:
             now, ruling = self._clock(), Ruling(action, reason, doc_id, source)
             ruling = approved(ruling, ledger, self.authority, now)
-            return ledger.rule([ruling], self._sealer(), now, publisher=publisher_under(self.policy))
+            return ledger.rule([ruling], self._opened.sealer(), now, publisher=publisher_under(self.policy))
 
     def withdraw(self, doc_ids: str | Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
         """Withdraw those of these documents that stand (with None: all) in one snapshot; None where none stood."""
-        with self._writing() as ledger:
+        with self._opened.writing() as ledger:
             every = [row.doc_id for row in ledger.documents()] if doc_ids is None else named(doc_ids)
             with ledger.view() as view:
                 # Asked of what was signed too: no edited row makes a withdrawal pass for one of nothing.
                 stand = [name for name in dict.fromkeys(every) if view.active(name) or view.publisher(name)]
             rulings = [Ruling("withdraw", reason, doc_id=name) for name in stand]
-            return ledger.rule(rulings, self._sealer(), self._clock()) if rulings else None
+            return ledger.rule(rulings, self._opened.sealer(), self._clock()) if rulings else None
 
     # ---- out
 
@@ -385,7 +348,7 @@ class Workspace:
         sources = None if sources is None else named(sources)
         for name in sources or ():
             self.authority.source(name)
-        return self._searcher().search(
+        return self._opened.searcher().search(
             question,
             k=k,
             now=self._clock(),
@@ -423,78 +386,25 @@ class Workspace:
 
         Raises `NotFoundError` where none stands and `VerificationError` where one cannot be proved.
         """
-        return self._searcher().read(doc_id, now=self._clock())
+        return self._opened.searcher().read(doc_id, now=self._clock())
 
     def history(self, doc_id: str) -> list[VersionRow]:
         """Every version of a document, oldest first, as the ledger remembers it (unsigned)."""
-        return self._reader().versions(doc_id)
+        return self._opened.reader().versions(doc_id)
 
     def standing_documents(self, source: str | None = None) -> list[VersionRow]:
         """The documents that stand (of one source), as the ledger remembers them (unsigned), by id."""
-        rows = self._reader().documents()
+        rows = self._opened.reader().documents()
         return [row for row in rows if row.standing == "active" and source in (None, row.source_name)]
 
     def audit(self, progress: Progress | None = None) -> AuditReport:
         """Verify everything again: log, trees, texts, vectors, signatures, index rows."""
-        searcher = self._searcher()
-        return audit(self._reader(), searcher.gate, searcher, now=self._clock(), progress=progress)
+        searcher = self._opened.searcher()
+        return audit(self._opened.reader(), searcher.gate, searcher, now=self._clock(), progress=progress)
 
     # ---- wiring
 
     @property
     def embedder(self) -> Embedder:
         """The embedder that this workspace's vectors were made with; opened at first use."""
-        with self._lock:
-            if self._embedder is None:
-                self._embedder = opened_embedder(self._given)
-            return self._embedder
-
-    def _reader(self) -> Ledger:
-        with self._lock:
-            if self._ledger is None:
-                self._ledger = Ledger.open(self.folder)
-            return self._ledger
-
-    def _searcher(self) -> Retriever:
-        """The retriever, with a gate of today's policy."""
-        policy = self.policy
-        with self._lock:
-            if self._retriever is None:
-                ledger = self._reader()
-                require_same_embedder(ledger.embedder, self.embedder)
-                gate = self._gate(policy)
-                self._retriever = Retriever(
-                    ledger, self.folder / "index", self.embedder, gate, index=self.settings.index
-                )
-            elif self._retriever.gate.policy is not policy:
-                self._retriever.gate = self._gate(policy)
-            return self._retriever
-
-    def _gate(self, policy: Policy) -> Gate:
-        return Gate(policy, policy.context, LongMemory(self.authority.memory))
-
-    @contextmanager
-    def _writing(self) -> Iterator[Ledger]:
-        """The ledger, open for writing, at a head that was not rolled back: nothing is ever sealed over an old copy."""
-        with Ledger.open(self.folder, write=True) as ledger:
-            gate = self._gate(self.policy)
-            with ledger.view() as view:
-                try:
-                    gate.accept(view, self._clock())
-                except StaleError as error:
-                    # One that has only expired may be followed by a new one; one that was put back may not.
-                    if error.refusal is not Refusal.STALE_SNAPSHOT:
-                        raise
-            yield ledger
-            # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed.
-            with ledger.view() as view:
-                gate.accept(view, self._clock())
-
-    def _sealer(self) -> Sealer:
-        policy = self.policy
-        return Sealer(
-            policy.log.origin,
-            self.authority.signer(policy.seal.keys, "seal"),
-            self.authority.signer(policy.log.keys, "sign the log"),
-            SNAPSHOT_LIFETIME,
-        )
+        return self._opened.embedder

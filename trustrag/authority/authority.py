@@ -1,4 +1,4 @@
-"""Who may say what here, and which of those keys we hold: the trust root and the keyring of one store as one thing.
+"""The policy in force and the keys held here.
 
 Opens the trust root again whenever its files change, so that a revoked key or a suspended source is silent at the
 next question in every process; publishes new policies; hands out signers by what the policy lets them do.
@@ -221,7 +221,7 @@ class Authority:
         source = self._source(
             self.policy.context, name, trust, scope, owner, public_key, probation, first_valid_index
         )
-        self._publish((*self.policy.sources, source))
+        self._publish_sources((*self.policy.sources, source))
         return source
 
     def add_sources(
@@ -234,14 +234,16 @@ class Authority:
             self._source(context, name, trust, probation=probation, first_valid_index=first_valid_index)
             for name in names
         )
-        self._publish((*self.policy.sources, *made))
+        self._publish_sources((*self.policy.sources, *made))
         return made
 
     def set_active(self, name: str, active: bool) -> None:
         """Suspend a source (silent from the next query on) or resume it."""
         if self.source(name).active == active:
             raise ConflictError(f"source {name} is {'active' if active else 'suspended'} already")
-        self._publish([replace(s, active=active) if s.name == name else s for s in self.policy.sources])
+        self._publish_sources(
+            [replace(s, active=active) if s.name == name else s for s in self.policy.sources]
+        )
 
     def set_standing(self, name: str, *, trust: float | None = None, probation: bool | None = None) -> Source:
         """Say anew how far a source is trusted (0 to 1), or whether it is on probation; what is None stays.
@@ -258,7 +260,7 @@ class Authority:
         )
         if moved == source:
             raise ConflictError(f"source {name} stands at that already")
-        self._publish([moved if one.name == name else one for one in policy.sources])
+        self._publish_sources([moved if one.name == name else one for one in policy.sources])
         return moved
 
     def reassess(self, moves: Mapping[str, tuple[int, bool]]) -> None:
@@ -269,7 +271,7 @@ class Authority:
         moved = {name: _moved(self.source(name), *move) for name, move in moves.items()}
         sources = [moved.get(source.name, source) for source in self.policy.sources]
         if sources != list(self.policy.sources):
-            self._publish(sources)
+            self._publish_sources(sources)
 
     def set_bounds(self, bounds: Bounds) -> None:
         """How far records may move trust from now on; what was moved further comes back to where they end."""
@@ -277,28 +279,25 @@ class Authority:
             _moved(source, bounds.within(source.prior, source.trust), source.probation)
             for source in self.policy.sources
         ]
-        self._publish(sources, bounds)
+        self.publish(replace(self.policy, sources=tuple(sources), standing=bounds))
 
-    def _publish(self, sources: Iterable[Source], standing: Bounds | None = None) -> None:
+    def publish(self, changed: Policy) -> None:
+        """Put a changed policy in force: as the next version, issued now. Needs the keys of the roles that distribute it."""
         with self._lock:
-            policy, seen = self.policy, self._seen()
-            changed = replace(
-                policy,
-                version=policy.version + 1,
-                issued_at=self._clock(),
-                sources=tuple(sources),
-                standing=standing or policy.standing,
-            )
+            seen = self._seen()
             self._believe(
                 trustroot.publish_policy(
                     self.keys_folder,
-                    changed,
+                    replace(changed, version=self.policy.version + 1, issued_at=self._clock()),
                     self.keyring,
                     now=self._clock(),
                     pinned=seen.root,
                     seen=seen.trust,
                 )
             )
+
+    def _publish_sources(self, sources: Iterable[Source]) -> None:
+        self.publish(replace(self.policy, sources=tuple(sources)))
 
     def _require_free(self, names: Sequence[str]) -> None:
         taken = {source.name for source in self.policy.sources} & set(names)

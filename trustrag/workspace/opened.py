@@ -1,0 +1,114 @@
+"""What an open workspace has its hands on: ledger, retriever, gate and sealer, each under today's policy.
+
+Everything that a workspace offers stands on this one object, and none of it opens a file of its own: so one reader, one
+index and one remembered head serve them all, and a policy that changed is in force for all of them at once.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trustrag.authority import SNAPSHOT_LIFETIME, Authority
+from trustrag.errors import Refusal, StaleError
+from trustrag.index.embedding import Embedder
+from trustrag.ledger import Ledger, Sealer
+from trustrag.provenance.policy import Policy
+from trustrag.retrieval.gate import Gate
+from trustrag.retrieval.retriever import Retriever
+from trustrag.settings import Settings
+from trustrag.workspace.wiring import AnyEmbedder, LongMemory, opened_embedder, require_same_embedder
+
+
+class Opened:
+    """The files of one workspace, opened at first use. Reading is thread-safe; `writing` takes the writer's lock."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        authority: Authority,
+        embedder: AnyEmbedder,
+        clock: Callable[[], int],
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.authority = authority
+        self.clock = clock
+        self._given = embedder
+        self._embedder: Embedder | None = None
+        self._lock = threading.RLock()
+        self._ledger: Ledger | None = None
+        self._retriever: Retriever | None = None
+
+    def close(self) -> None:
+        """Close the files. They are opened again when they are needed."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.close()
+            self._ledger, self._retriever = None, None
+
+    @property
+    def policy(self) -> Policy:
+        """Who may say what, today."""
+        return self.authority.policy
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder that this workspace's vectors were made with; opened at first use."""
+        with self._lock:
+            if self._embedder is None:
+                self._embedder = opened_embedder(self._given)
+            return self._embedder
+
+    def reader(self) -> Ledger:
+        """The ledger, open for reading."""
+        with self._lock:
+            if self._ledger is None:
+                self._ledger = Ledger.open(self.folder)
+            return self._ledger
+
+    def searcher(self) -> Retriever:
+        """The retriever, with a gate of today's policy."""
+        policy = self.policy
+        with self._lock:
+            if self._retriever is None:
+                ledger = self.reader()
+                require_same_embedder(ledger.embedder, self.embedder)
+                gate = self._gate(policy)
+                self._retriever = Retriever(
+                    ledger, self.folder / "index", self.embedder, gate, index=self.settings.index
+                )
+            elif self._retriever.gate.policy is not policy:
+                self._retriever.gate = self._gate(policy)
+            return self._retriever
+
+    @contextmanager
+    def writing(self) -> Iterator[Ledger]:
+        """The ledger, open for writing, at a head that was not rolled back: nothing is ever sealed over an old copy."""
+        with Ledger.open(self.folder, write=True) as ledger:
+            gate = self._gate(self.policy)
+            with ledger.view() as view:
+                try:
+                    gate.accept(view, self.clock())
+                except StaleError as error:
+                    # One that has only expired may be followed by a new one; one that was put back may not.
+                    if error.refusal is not Refusal.STALE_SNAPSHOT:
+                        raise
+            yield ledger
+            # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed.
+            with ledger.view() as view:
+                gate.accept(view, self.clock())
+
+    def sealer(self) -> Sealer:
+        """Who seals, by keys that are held here. Raises ConfigError where they are not."""
+        policy = self.policy
+        return Sealer(
+            policy.log.origin,
+            self.authority.signer(policy.seal.keys, "seal"),
+            self.authority.signer(policy.log.keys, "sign the log"),
+            SNAPSHOT_LIFETIME,
+        )
+
+    def _gate(self, policy: Policy) -> Gate:
+        return Gate(policy, policy.context, LongMemory(self.authority.memory))
