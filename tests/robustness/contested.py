@@ -25,7 +25,7 @@ from types import ModuleType
 import numpy as np
 
 from tests.robustness.ablation import poisonbench
-from trustrag.consistency import AnswerJudge, EntailmentJudge, Judge, ValueJudge, open_cross_encoder
+from trustrag.consistency import AnswerJudge, Judge, ValueJudge, open_entailment_judge
 from trustrag.redteam.reader import SmolReader
 from trustrag.retrieval.ranking import Candidate, rerank
 
@@ -69,7 +69,7 @@ def judge_of(name: str) -> Judge:
         return ValueJudge()
     if name == "answers":
         return AnswerJudge(SmolReader(max_tokens=16, threads=2), "smollm2-135m")
-    return EntailmentJudge(open_cross_encoder(name), name)
+    return open_entailment_judge(name)
 
 
 def poisoned(bench: ModuleType, name: str) -> Iterator[Case]:

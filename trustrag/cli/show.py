@@ -42,6 +42,10 @@ def print_report(report: "SearchReport") -> None:
         _print_passage(ranked)
     if not report.passages:
         typer.echo("No passage that can be proved matches.")
+    for field in report.unknown_fields:
+        typer.secho(f"NO SUCH FIELD: no standing document has {one_line(field)!r} in its metadata", fg="red")
+    for one in report.left_out:
+        typer.secho(f"LEFT OUT {_place(one.passage)} of {one.passage.source}: {one.reason}", fg="yellow")
     print_refused(report.refused)
     for fault in report.faults:
         typer.secho(f"INDEX: {one_line(fault)}", fg="red")
@@ -56,8 +60,7 @@ def print_report(report: "SearchReport") -> None:
 
 def _print_passage(ranked: "RankedPassage") -> None:
     passage = ranked.passage
-    place = f"{one_line(passage.doc_id)} chunk {passage.index + 1}/{passage.count}"
-    typer.secho(f"{ranked.rank}. {place}", bold=True)
+    typer.secho(f"{ranked.rank}. {_place(passage)}", bold=True)
     marks = " probation" if passage.probation else ""
     typer.echo(
         f"   VERIFIED source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) version {passage.version} "
@@ -80,6 +83,10 @@ def _print_passage(ranked: "RankedPassage") -> None:
     typer.echo("")
 
 
+def _place(passage: "VerifiedPassage") -> str:
+    return f"{one_line(passage.doc_id)} chunk {passage.index + 1}/{passage.count}"
+
+
 def print_refused(refused: "tuple[RefusedPassage, ...]") -> None:
     """One line for each passage that was found and not believed."""
     for entry in refused:
@@ -100,6 +107,12 @@ def report_facts(report: "SearchReport") -> dict[str, object]:
         "refused": [_refused_facts(entry) for entry in report.refused],
         "contested": [asdict(contest) for contest in report.contested],
         "certificate": asdict(report.certificate) if report.certificate else None,
+        "left_out": [
+            {"doc_id": left.passage.doc_id, "chunk": left.passage.index, "source": left.passage.source}
+            | {"reason": left.reason}
+            for left in report.left_out
+        ],
+        "unknown_fields": list(report.unknown_fields),
         "faults": list(report.faults),
         "snapshot": {
             "version": report.snapshot.version,

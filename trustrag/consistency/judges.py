@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from trustrag.consistency.changes import changed_values
 from trustrag.consistency.claims import asked_for, claims, covered, mentions, spoken, told
-from trustrag.consistency.likeness import Likeness, PairMemory
+from trustrag.consistency.likeness import Likeness
+from trustrag.consistency.memory import PairMemory
 from trustrag.consistency.reading import digest_of, read
 from trustrag.consistency.values import Wanted, agreement, answers, want
+from trustrag.errors import BackendError, ConfigError
 
 AMONG = 8
 """How many of the most relevant passages are judged in pairs: beyond, hardly any states an answer."""
@@ -166,19 +168,39 @@ class PairModel(Protocol):
         ...
 
 
-def open_cross_encoder(name_or_path: str) -> PairModel:
-    """A sentence-transformers CrossEncoder by hub name or local path. Imports sentence-transformers: seconds."""
+def open_entailment_judge(name_or_path: str) -> "EntailmentJudge":
+    """A judge on any NLI cross-encoder of sentence-transformers, by hub name or local path. Takes seconds.
+
+    Which output means what is read from the model's own labels; weights other than safetensors are not loaded. Raises
+    BackendError where there is no such model, ConfigError for one that does not tell contradiction from entailment.
+    """
     from sentence_transformers import CrossEncoder
 
-    model: PairModel = CrossEncoder(name_or_path)
-    return model
+    try:
+        model = CrossEncoder(name_or_path, model_kwargs={"use_safetensors": True})
+        labels = {str(name).lower(): int(place) for name, place in model.config.label2id.items()}
+    except Exception as error:  # whatever the hub's client or the model's files raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BackendError(
+            f"the judge {name_or_path!r} cannot be opened ({reason}): name an NLI cross-encoder of the hub, or its folder"
+        ) from error
+    if not {"contradiction", "entailment"} <= labels.keys():
+        what = "its outputs are named " + ", ".join(sorted(labels))
+        raise ConfigError(
+            f"{name_or_path!r} is no NLI model, {what}: a judge needs contradiction and entailment"
+        )
+    pair_model: PairModel = model
+    return EntailmentJudge(
+        pair_model, name_or_path, contradiction=labels["contradiction"], entailment=labels["entailment"]
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class EntailmentJudge:
     """An NLI model over the sentences nearest to the question. `labels` are the places of its three outputs.
 
-    The result for two sentences doesn't depend on the question and is kept in the memory under the model's name.
+    The result for two sentences doesn't depend on the question and is kept in the memory under `name`, beyond the
+    process too: a model that was changed needs another one.
     """
 
     model: PairModel
@@ -198,7 +220,7 @@ class EntailmentJudge:
             scores = np.asarray(self.model.predict([both[place] for place in missing]), dtype=np.float64)
             return [self._shares(row) for row in scores]
 
-        kept = memory.recall(self.name, [(digest_of(a), digest_of(b)) for a, b in both], work)
+        kept = memory.recall(self.name, [(digest_of(a), digest_of(b)) for a, b in both], 2, work)
         found, together = [], company(alike, relevance)
         for place, (i, j) in enumerate(pairs):
             forth, back = kept[place], kept[place + len(pairs)]
