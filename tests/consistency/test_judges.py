@@ -69,6 +69,52 @@ def test_the_same_text_with_the_true_value_does_not_conflict(judge: Judge) -> No
     assert any({finding.a, finding.b} == {0, 1} and finding.agreement >= 0.5 for finding in found)
 
 
+def test_the_claims_are_told_as_they_are_written() -> None:
+    found = ValueJudge().judge(QUESTION, contest(), falling(8), PairMemory())
+    worst = max(found, key=lambda finding: finding.conflict)
+    assert (worst.value, worst.other) == ("24", "23")
+
+
+def test_a_third_source_that_has_the_claim_in_it_ends_a_conflict() -> None:
+    lie, page = ("m", LIES[0]), ("almanac", PAGE[0])
+    backing = (
+        "guide",
+        "Of Harbour Watch, the popular drama, season four comprises 24 episodes, says the guide.",
+    )
+    others = [(f"o{i}", text) for i, text in enumerate(ELSEWHERE)]
+    for third, contested in ((("o9", PAGE[2]), True), (backing, False)):
+        measured = alike(lie, page, third, *others)
+        found = ValueJudge().judge(QUESTION, measured, falling(9), PairMemory())
+        hard = [one for one in found if one.conflict >= ValueJudge().certain and {one.a, one.b} == {0, 1}]
+        assert bool(hard) == contested
+
+
+def test_a_copy_with_the_value_changed_conflicts_and_one_with_another_word_does_not() -> None:
+    for old, new, contested in (
+        ("23", "24", True),
+        ("drama", "comedy", False),
+        ("Dana Wolfe", "Dana Wolf", False),
+    ):
+        edited = PAGE[0].replace(old, new)
+        measured = alike(
+            ("m", edited), ("almanac", PAGE[0]), *[(f"o{i}", t) for i, t in enumerate(ELSEWHERE)]
+        )
+        assert measured.copies[0, 1]
+        found = ValueJudge().judge(QUESTION, measured, falling(8), PairMemory())
+        hard = [one for one in found if one.conflict >= ValueJudge().certain]
+        assert [(one.value, one.other) for one in hard] == ([("24", "23")] if contested else [])
+
+
+def test_passages_that_hold_little_of_the_question_are_no_party() -> None:
+    texts = [
+        ("a", "The museum opened its doors to 40 visitors."),
+        ("b", "The museum opened its doors to 70 visitors today."),
+    ]
+    measured = alike(*texts, *[(f"o{i}", text) for i, text in enumerate(ELSEWHERE)])
+    found = ValueJudge().judge(QUESTION, measured, falling(8), PairMemory())
+    assert all(one.conflict < ValueJudge().certain for one in found)
+
+
 def test_one_owner_alone_neither_agrees_nor_conflicts() -> None:
     measured = alike(("a", LIES[0]), ("a", PAGE[0]))
     for judge in judges():
