@@ -32,6 +32,8 @@ _OPENING, _DESCRIBING = 0.2, 0.2
 """What is left of a word that opens its sentence, where any word has a capital; and of one that ends as adjectives do."""
 _RARITY, _FREQUENCY, _REPEATED, _COVER = 2.5, 2.5, 1.5, 0.5
 """Powers of a value's rarity in the list, its rarity in the language, its count, and its sentence's share of the question."""
+_FAR = 0.03
+"""Share of the question that a sentence counts for which neither holds a word of it nor stands beside one that does."""
 _TOLD = 0.3
 """Power of the weight that a claim has in the other passage: mentioned is less than claimed, and much more than nothing."""
 _ASIDE = 0.02
@@ -71,18 +73,27 @@ def covered(wanted: Wanted, reading: Reading) -> float:
 
 def claims(wanted: Wanted, reading: Reading) -> dict[str, float]:
     """The values of a passage that may answer: normal form -> share of the leading one's weight, in 0..1."""
-    cover = _cover(wanted, reading)
-    often = Counter(value.form for value in reading.values)
+    cover, fits = _cover(wanted, reading), _FITS[wanted.kind]
     found: dict[str, float] = {}
-    for value in reading.values:
-        if value.form in wanted.terms:
+    for form, kind, sentence, weight in _emphasis(reading):
+        if form in wanted.terms:
             continue
-        rare = min(1.0, wanted.rarity.get(value.form, wanted.unseen) / wanted.rare)
-        weight = _FITS[wanted.kind][value.kind] * max(0.05, rare) ** _RARITY * often[value.form] ** _REPEATED
-        weight *= cover.get(reading.sentence_of[value.place], 0.03) ** _COVER * _manner(value, reading)
-        found[value.form] = max(found.get(value.form, 0.0), weight)
+        rare = min(1.0, wanted.rarity.get(form, wanted.unseen) / wanted.rare)
+        weight *= fits[kind] * max(0.05, rare) ** _RARITY * cover.get(sentence, _FAR) ** _COVER
+        found[form] = max(found.get(form, 0.0), weight)
     most = max(found.values(), default=0.0)
     return {form: weight / most for form, weight in found.items()} if most else {}
+
+
+@lru_cache(maxsize=4_096)
+def _emphasis(reading: Reading) -> tuple[tuple[str, str, int, float], ...]:
+    """(form, kind, sentence, weight) of each value, by what the text alone tells: the best of each form in a sentence."""
+    often = Counter(value.form for value in reading.values)
+    found: dict[tuple[str, str, int], float] = {}
+    for value in reading.values:
+        name = value.form, value.kind, reading.sentence_of[value.place]
+        found[name] = max(found.get(name, 0.0), often[value.form] ** _REPEATED * _manner(value, reading))
+    return tuple((*name, weight) for name, weight in found.items())
 
 
 def _cover(wanted: Wanted, reading: Reading) -> dict[int, float]:
@@ -95,7 +106,7 @@ def _cover(wanted: Wanted, reading: Reading) -> dict[int, float]:
     own = {sentence: sum(wanted.terms[term] for term in terms) / total for sentence, terms in held.items()}
     near = {place for sentence in own for place in (sentence - 1, sentence, sentence + 1)}
     beside = {s: NEIGHBOUR * max(own.get(s - 1, 0.0), own.get(s + 1, 0.0)) for s in near}
-    return {s: max(0.03, own.get(s, 0.0), beside[s]) for s in near}
+    return {s: max(_FAR, own.get(s, 0.0), beside[s]) for s in near}
 
 
 def _manner(value: Value, reading: Reading) -> float:

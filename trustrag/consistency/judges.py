@@ -68,6 +68,11 @@ def _pairs(relevance: NDArray[np.float64], free: NDArray[np.bool_]) -> list[tupl
     return [(i, j) for place, i in enumerate(order) for j in order[place + 1 :] if free[i, j]]
 
 
+def _places(pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """Every place that is in a pair, once."""
+    return sorted({place for pair in pairs for place in pair})
+
+
 BACKGROUND_PAIRS = 3
 """Pairs of different owners from which their middle likeness says something about the list."""
 
@@ -114,7 +119,7 @@ class ValueJudge:
         if not pairs and not copies:
             return []
         wanted = want(question, alike.readings)
-        stated = {place: answers(wanted, alike.readings[place]) for pair in pairs for place in pair}
+        stated = {place: answers(wanted, alike.readings[place]) for place in _places(pairs)}
         found = []
         for i, j in pairs:
             agree, value = agreement(stated[i], stated[j])
@@ -136,8 +141,9 @@ def _claimed(
 ) -> Iterator[Finding]:
     """Conflicts of claims among the nearest pairs; the strength is how far both speak of the question and of one thing."""
     readings = alike.readings
-    mine = {place: claims(wanted, readings[place]) for place in dict.fromkeys(sum(pairs, ()))}
-    for i, j in sorted(pairs, key=lambda pair: -near[pair])[:PAIRS]:
+    nearest = sorted(pairs, key=lambda pair: -near[pair])[:PAIRS]
+    mine = {place: claims(wanted, readings[place]) for place in _places(nearest)}
+    for i, j in nearest:
         said = max(told(mine[i], mine[j], readings[j]), told(mine[j], mine[i], readings[i]))
         if near[i, j] <= 0 or not mine[i] or not mine[j] or said >= SAME:
             continue

@@ -85,6 +85,9 @@ class Reading:
     values: tuple[Value, ...]
     said: frozenset[str]
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
 
 def digest_of(text: str) -> str:
     """SHA-256 of the text, hex: the name under which everything learnt about it is kept."""

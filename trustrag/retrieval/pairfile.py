@@ -105,7 +105,9 @@ class PairFile:
         make_folder(self._path.parent, mode=0o700)
         with suppress(FileExistsError):  # SQLite itself would make it readable to all
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        )
         # A crash may cost the newest entries, never the file: nothing is lost that can't be worked out again.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")
