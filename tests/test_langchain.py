@@ -183,6 +183,26 @@ def test_the_reranker_believes_no_metadata(store: TrustedVectorStore) -> None:
     assert reranker.compress_documents([], "anything") == []
 
 
+def test_what_strict_mode_left_out_is_told(
+    store: TrustedVectorStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.workspace.add_source("blog", probation=True)
+    blog = Document(page_content="Audit logs are kept for two weeks, says the blog.", id="blog")
+    store.add_documents([blog], source="blog")
+    strict = ProvenanceRetriever(workspace=store.workspace, k=10, mode="strict")
+    found = strict.invoke("audit logs")
+    assert "blog" not in [document.id for document in found]
+    told = {"doc_id": "blog", "source": "blog", "reason": "its source is on probation"}
+    assert all(document.metadata[PROVENANCE]["left_out"] == [told] for document in found)
+    assert (
+        ProvenanceRetriever(workspace=store.workspace, k=10, mode="strict", sources=("blog",)).invoke("x")
+        == []
+    )
+    assert "left out blog of blog: its source is on probation" in caplog.text
+    (one,) = ProvenanceRetriever(workspace=store.workspace, k=1).invoke("lunch")
+    assert "left_out" not in one.metadata[PROVENANCE]
+
+
 def test_the_reranker_as_a_runnable_behind_another_retriever(store: TrustedVectorStore) -> None:
     elsewhere = _Elsewhere(documents=store.get_by_ids(["lunch", "logs"]))
     runnable = {"documents": elsewhere, "question": RunnablePassthrough()} | ProvenanceReranker(

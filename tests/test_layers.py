@@ -16,7 +16,7 @@ ROWS: list[dict[str, set[str]]] = [
     {"ledger": {"provenance"}, "trustroot": {"provenance", "files"}, "keyring": {"provenance", "files"}},
     {
         "ingest": {"ledger", "provenance", "consistency", "files"},
-        "retrieval": {"ledger", "provenance", "consistency", "index"},
+        "retrieval": {"ledger", "provenance", "consistency", "index", "files"},
         "monitor": {"ledger", "provenance", "consistency"},
         "authority": {"trustroot", "keyring", "provenance"},
     },

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
+from trustrag.consistency import Finding
 from trustrag.errors import (
+    BackendError,
     ConfigError,
     ConflictError,
     MalformedError,
@@ -427,3 +429,43 @@ def test_one_path_is_one_path_and_no_row_of_letters(tmp_path: Path) -> None:
         assert len(workspace.search("kept", sources="acme").passages) == 1
         assert workspace.withdraw("a.txt", reason="by its name") is not None
         assert workspace.standing_documents() == []
+
+
+def test_a_judge_is_an_object_or_a_name(ws: Workspace, tmp_path: Path) -> None:
+    class Watching:
+        name, certain, asked = "watching", 1.0, 0
+
+        def judge(self, question: str, *_: object) -> tuple[Finding, ...]:
+            self.asked += 1
+            return ()
+
+    judge = Watching()
+    with Workspace.open(ws.folder, judge=judge) as judged:
+        judged.search("audit logs")
+    assert judge.asked > 0
+    with pytest.raises(BackendError, match=r"the judge .*nothing. cannot be opened") as caught:
+        Workspace.open(ws.folder, judge=str(tmp_path / "nothing"))
+    assert "\n" not in str(caught.value)
+
+
+def test_comparisons_outlive_the_process_in_the_users_folder(ws: Workspace, tmp_path: Path) -> None:
+    before = [one.score for one in ws.search("audit logs").passages]
+    ws.close()
+    (kept,) = (home() / "pairs").glob("*.db")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(kept)) as database:
+        assert database.execute("SELECT count(*) FROM pairs").fetchone() == (1,)
+    kept.write_bytes(b"noise")
+    with Workspace.open(ws.folder) as again:
+        assert [one.score for one in again.search("audit logs").passages] == before
+
+
+def test_ingest_compares_ahead(ws: Workspace) -> None:
+    with closing(sqlite3.connect(home() / "pairs" / f"{ws.settings.store}.db")) as database:
+        assert database.execute("SELECT count(*) FROM pairs").fetchone() == (1,)  # logs.md with lunch.md
+
+
+def test_a_question_is_a_text(ws: Workspace) -> None:
+    for ask in (ws.search, ws.ask):
+        with pytest.raises(TypeError, match="a question is a str, not NoneType"):
+            ask(None)  # type: ignore[arg-type]

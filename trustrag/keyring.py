@@ -2,6 +2,7 @@
 
     $TRUSTRAG_HOME/keys/<store id>/NAME.key     private keys, 0600, encrypted with one passphrase
     $TRUSTRAG_HOME/state/<store id>.json        the newest trust root, snapshot and tree head believed
+    $TRUSTRAG_HOME/pairs/<store id>.db          how alike its texts are: a cache, believed, and free to be deleted
 
 Both stay out of the workspace and out of `keys/` on purpose. A key beside what it signs is published
 with it, sooner or later; and a memory that is restored together with last week's workspace cannot notice
@@ -44,6 +45,11 @@ def passphrase_from_environment() -> bytes | None:
         raise ConfigError(
             f"{PASSPHRASE_FILE} names {path}, which cannot be read: {error.strerror}"
         ) from error
+
+
+def pairs_file(store_id: str) -> Path:
+    """Where this user's comparisons of a store's texts are kept. Raises ConfigError for what is no store id."""
+    return home() / "pairs" / f"{_checked(store_id)}.db"
 
 
 class Keyring:

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import shutil
+import sqlite3
+import struct
 import sys
 import time
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from tests.attacks.envelopes import canonical, envelope, stolen_key
-from tests.attacks.scene import QUESTION, Scene, attack, document, not_stopped
+from tests.attacks.scene import NOW, QUESTION, Scene, at_home, attack, document, not_stopped
 from trustrag.errors import MalformedError, Refusal, VerificationError
 from trustrag.workspace import RefusedPassage, Workspace, verify_evidence
 
@@ -420,8 +422,6 @@ def test_omitting_index(scene: Scene) -> None:
     "the receipt is replayed exactly on the snapshot that it names",
 )
 def test_omission_under_a_receipt(scene: Scene) -> None:
-    from tests.attacks.scene import NOW
-
     with behind(scene, [(scene.chunk("travel.txt"), 0.5)]) as (retriever, _), scene.open() as workspace:
         data = workspace.receipts.of(retriever.search(QUESTION, k=5, now=NOW))
         found = workspace.receipts.replay(data)
@@ -449,3 +449,38 @@ def test_edited_receipt(scene: Scene) -> None:
             workspace.receipts.replay(canonical(bent))
     assert caught.value.refusal is Refusal.BAD_SIGNATURE
     scene.say("MALFORMED, BAD_SIGNATURE")
+
+
+@attack(
+    "comparisons of texts that were made up, in the workspace, or in a folder that a link puts there",
+    "they are kept in the user's own folder, and nowhere else are they believed",
+)
+def test_pairs_in_the_workspace(scene: Scene) -> None:
+    question, other = "audit logs", scene.root / "elsewhere"
+    honest = [(one.passage.doc_id, one.score) for one in scene.search(question).passages]
+    (kept,) = (scene.home / "pairs").glob("*.db")
+
+    def forged(place: Path) -> None:
+        """As kept, but each pair a copy of each other."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(kept, place)
+        with sqlite3.connect(place) as database:
+            database.execute("UPDATE pairs SET value = ?", (struct.pack("<4d", 1, 1, 1, 1),))
+
+    for folder in ("pairs", "index/pairs", "keys/pairs", ""):
+        forged(scene.folder / folder / kept.name)
+    assert [(one.passage.doc_id, one.score) for one in scene.search(question).passages] == honest
+    # A home whose folder of pairs lies in the workspace, by whatever way: not read, and not written.
+    shutil.copytree(scene.home, other)
+    shutil.rmtree(other / "pairs")
+    (other / "pairs").symlink_to(scene.folder / "pairs")
+    before = (scene.folder / "pairs" / kept.name).read_bytes()
+    with at_home(other), Workspace.open(scene.folder, clock=lambda: NOW) as workspace:
+        found = workspace.search(question, k=10).passages
+    assert [(one.passage.doc_id, one.score) for one in found] == honest
+    assert (scene.folder / "pairs" / kept.name).read_bytes() == before
+    # Where they are kept, a number that nothing can have come to is worked out again.
+    with sqlite3.connect(kept) as database:
+        database.execute("UPDATE pairs SET value = ?", (struct.pack("<4d", 9, 9, 9, 9),))
+    assert [(one.passage.doc_id, one.score) for one in scene.search(question).passages] == honest
+    scene.say("not read; ranking unchanged")

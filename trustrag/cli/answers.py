@@ -27,6 +27,14 @@ Ranking = Annotated[
         "--mode", help="strict: only what nobody contests; report: rank as if undefended, mark all."
     ),
 ]
+JudgedBy = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        metavar="MODEL",
+        help="An NLI cross-encoder (hub name or folder) says who contradicts whom.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +56,7 @@ def search(
             "--at", min=1, metavar="SNAPSHOT", help="What stood in that snapshot, under today's keys."
         ),
     ] = None,
+    judge: JudgedBy = None,
     evidence: Annotated[
         Path | None, typer.Option(help="Write all that proves the passages to this file.")
     ] = None,
@@ -57,11 +66,14 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find passages: those that are proved, and why others are not."""
+    """Find passages: those that are proved, and why others are not.
+
+    Exit status 1 where a passage was found and refused, or no document has a field of the filter.
+    """
     _require_words(question)
     if at is not None and evidence is not None:
         raise ConfigError("--evidence proves what stands, and --at asks for what stood: one of them")
-    with open_workspace(context) as workspace:
+    with open_workspace(context, judge=judge) as workspace:
         report = workspace.search(
             question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode, at=at
         )
@@ -77,6 +89,8 @@ def search(
                 typer.echo(
                     f"Evidence written: trustrag verify {evidence} --keys {workspace.authority.keys_folder}"
                 )
+        if report.refused or report.unknown_fields:
+            raise typer.Exit(EXIT_REFUSED)
 
 
 def ask(
@@ -85,6 +99,7 @@ def ask(
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages to answer from.")] = 5,
     source: FromSource = None,
     mode: Ranking = "weighted",
+    judge: JudgedBy = None,
     as_json: Json = False,
 ) -> None:
     """Answer in cited sentences, or say why there is no answer.
@@ -94,7 +109,7 @@ def ask(
     from trustrag.workspace import Abstained
 
     _require_words(question)
-    with open_workspace(context) as workspace:
+    with open_workspace(context, judge=judge) as workspace:
         answer = workspace.ask(question, k=k, sources=source, mode=mode)
         if as_json:
             print_json(show.answer_facts(answer))

@@ -82,14 +82,15 @@ def find_workspace(context: typer.Context) -> Path:
     )
 
 
-def open_workspace(context: typer.Context, *, notices: bool = True) -> "Workspace":
+def open_workspace(context: typer.Context, *, notices: bool = True, judge: str | None = None) -> "Workspace":
     """Open it; a passphrase is asked for when a private key has to be unlocked, never before.
 
-    `notices` tells what the trust root has to say of itself, which needs one that has not expired.
+    `judge` names an NLI model for ranking. `notices` tells what the trust root has to say of itself, which needs
+    one that has not expired.
     """
     from trustrag.workspace import Workspace
 
-    workspace = Workspace.open(find_workspace(context), ask_passphrase=ask_passphrase)
+    workspace = Workspace.open(find_workspace(context), judge=judge, ask_passphrase=ask_passphrase)
     for notice in workspace.authority.notices() if notices else ():
         note(notice)
     return workspace

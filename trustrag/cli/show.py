@@ -49,6 +49,10 @@ def print_report(report: "SearchReport") -> None:
         _print_passage(ranked)
     if not report.passages:
         typer.echo("No passage that can be proved matches.")
+    for field in report.unknown_fields:
+        typer.secho(f"NO SUCH FIELD: no standing document has {one_line(field)!r} in its metadata", fg="red")
+    for one in report.left_out:
+        typer.secho(f"LEFT OUT {_place(one.passage)} of {one.passage.source}: {one.reason}", fg="yellow")
     print_refused(report.refused)
     for fault in report.faults:
         typer.secho(f"INDEX: {one_line(fault)}", fg="red")
@@ -63,8 +67,7 @@ def print_report(report: "SearchReport") -> None:
 
 def _print_passage(ranked: "RankedPassage") -> None:
     passage = ranked.passage
-    place = f"{one_line(passage.doc_id)}{_inside(passage)} chunk {passage.index + 1}/{passage.count}"
-    typer.secho(f"{ranked.rank}. {place}", bold=True)
+    typer.secho(f"{ranked.rank}. {_place(passage)}", bold=True)
     marks = " probation" if passage.probation else ""
     typer.echo(
         f"   VERIFIED{_as_of(passage)} source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) "
@@ -85,6 +88,10 @@ def _print_passage(ranked: "RankedPassage") -> None:
     text = textwrap.shorten(one_line(passage.text), 600, placeholder=" ...")
     typer.echo(textwrap.fill(text, WIDTH, initial_indent="   ", subsequent_indent="   "))
     typer.echo("")
+
+
+def _place(passage: "VerifiedPassage") -> str:
+    return f"{one_line(passage.doc_id)}{_inside(passage)} chunk {passage.index + 1}/{passage.count}"
 
 
 def _as_of(passage: "VerifiedPassage") -> str:
@@ -120,6 +127,12 @@ def report_facts(report: "SearchReport") -> dict[str, object]:
         "refused": [_refused_facts(entry) for entry in report.refused],
         "contested": [asdict(contest) for contest in report.contested],
         "certificate": asdict(report.certificate) if report.certificate else None,
+        "left_out": [
+            {"doc_id": left.passage.doc_id, "chunk": left.passage.index, "source": left.passage.source}
+            | {"reason": left.reason}
+            for left in report.left_out
+        ],
+        "unknown_fields": list(report.unknown_fields),
         "faults": list(report.faults),
         "snapshot": {
             "version": report.snapshot.version,

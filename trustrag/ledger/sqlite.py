@@ -425,6 +425,11 @@ class Session:
             *term,
         )
 
+    def versions_under(self, name: str) -> Ids:
+        """int64[n]: the version rows, in order, whose metadata has a field of this name."""
+        sql = "SELECT DISTINCT version FROM version_term WHERE term IN (SELECT id FROM term WHERE name = ?) ORDER BY version"
+        return self._integers(sql, name)
+
     def has_term(self, version_row: int, term: Term) -> bool:
         """Whether this version is filed under this term."""
         row = self._row(

@@ -283,6 +283,11 @@ class View:
             first, count = spans.get(stay.version, (0, 0))
             yield Digest.of(stay.entry), range(first, first + count)
 
+    def has_field(self, name: str) -> bool:
+        """Whether any standing document has a metadata field of this name, as far as the unsigned rows tell."""
+        standing = self._standing_spans(None)[:, 0]
+        return bool(np.isin(standing, self._session.versions_under(name)).any())
+
     def _standing_spans(self, sources: tuple[str, ...] | None) -> Ids:
         key = (self._snapshot.version if self._snapshot else 0, sources)
         spans = self._memory.spans.get(key)

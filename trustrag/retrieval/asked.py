@@ -11,7 +11,8 @@ from trustrag.retrieval.ranking import Mode
 class Asked:
     """One question with its limits. `vector` is the unit vector that was searched with, little-endian float32.
 
-    `sources` are the caller's, sorted, or None for all of the policy's; `where` are equal metadata fields.
+    `sources` are the caller's, sorted, or None for all of the policy's; `where` are equal metadata fields; `judge` is the name
+    of who says what contradicts what.
     """
 
     question: str
@@ -21,6 +22,7 @@ class Asked:
     min_support: int = 0
     sources: tuple[str, ...] | None = None
     where: Mapping[str, Metadata] | None = None
+    judge: str = "values"
 
     @property
     def filter(self) -> Digest | None:

@@ -58,6 +58,7 @@ class Procedure:
     min_support: int
     sources: tuple[str, ...] | None
     where: Digest | None
+    judge: str
     candidates: int
     share: int
     depth: int = DEPTH
@@ -73,6 +74,7 @@ class Procedure:
             asked.min_support,
             asked.sources,
             asked.filter,
+            asked.judge,
             OVERDRAW * share,
             share,
         )
@@ -86,6 +88,7 @@ class Procedure:
             "minSupport": self.min_support,
             "sources": None if self.sources is None else list(self.sources),
             "where": None if self.where is None else self.where.hex,
+            "judge": self.judge,
             "candidates": self.candidates,
             "share": self.share,
             "depth": self.depth,
@@ -105,6 +108,7 @@ class Procedure:
             fields.integer("minSupport"),
             fields.nullable("sources", lambda name: read_texts(fields, name)),
             fields.nullable("where", fields.digest),
+            fields.text("judge"),
             fields.integer("candidates", minimum=1),
             fields.integer("share", minimum=1),
             fields.integer("depth", minimum=1),
@@ -256,6 +260,7 @@ class ReceiptFile:
             min_support=procedure.min_support,
             sources=procedure.sources,
             where=None if where is None else parse_metadata(where.encode()),
+            judge=procedure.judge,
         )
         if cls(envelope, asked).encode() != data:
             raise MalformedError("the receipt file has unknown fields or is not in canonical form")

@@ -107,6 +107,10 @@ def _notes(receipt: Receipt, report: SearchReport, same_policy: bool) -> list[st
         notes.append(
             f"the policy has changed since {rfc3339(receipt.issued_at)}: trust, probation and keys of today were used"
         )
+    if report.asked.judge != receipt.procedure.judge:
+        notes.append(
+            f"{receipt.procedure.judge!r} judged then, and {report.asked.judge!r} judges here: name the same"
+        )
     if report.refused:
         notes.append(f"{len(report.refused)} passages of this copy are refused: see `trustrag audit`")
     return notes

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from trustrag.consistency import SHARED_MEMORY, Judge, PairMemory, ValueJudge, foresee
 from trustrag.errors import BackendError, LedgerError, NotFoundError, ProofError, Refusal, VerificationError
 from trustrag.index.base import Hit, Ids, Vector, VectorIndex, Vectors
 from trustrag.index.embedding import Embedder
@@ -32,7 +33,7 @@ from trustrag.provenance.past import PastSnapshot
 from trustrag.retrieval.asked import Asked
 from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.pool import Pool
-from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, rerank
+from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, Ranking, rerank
 from trustrag.retrieval.scan import Scan
 
 SOURCE_SHARE = 4
@@ -44,6 +45,12 @@ OVERDRAW = 4
 
 DEPTH = 200
 """How many hits to look at for more candidates once there are enough for the answer."""
+
+NEIGHBOURS = 16
+"""Passages that a new one is compared with ahead: among the nearest are those that stand beside it in an answer."""
+
+FORESEEN = 2_000
+"""How many passages are compared ahead after one ingest: a bulk load is compared as it is asked about."""
 
 _BLOCK = 20_000
 _Hits: TypeAlias = Callable[[Collection[str] | None, int], list[Hit]]
@@ -59,6 +66,14 @@ class RankedPassage:
     score: float
     rank: int
     explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A proved passage that was left out although its score had brought it a place, and why."""
+
+    passage: VerifiedPassage
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +96,10 @@ class SnapshotInfo:
 class SearchReport:
     """What was found and proved, best context first, and what was refused and why.
 
-    `considered` proved candidates were compared by ranking. `faults` tells where the index said something
-    untrue. `evidence()` proves the passages without the store. `as_of` is None for what stands; for what stood once it
-    is when `snapshot` was sealed, in unix seconds.
+    `considered` proved candidates were compared by ranking. `left_out` are those of them whose score had brought them a
+    place that the mode gave them not. `faults` tells where the index said something untrue, `unknown_fields` which
+    fields of the filter no standing document has. `evidence()` proves the passages without the store. `as_of` is None for
+    what stands; for what stood once it is when `snapshot` was sealed, in unix seconds.
     """
 
     asked: Asked
@@ -94,7 +110,9 @@ class SearchReport:
     snapshot: SnapshotInfo
     as_of: int | None
     considered: int
+    left_out: tuple[LeftOut, ...]
     faults: tuple[str, ...]
+    unknown_fields: tuple[str, ...]
     head: Head = field(repr=False)
     stored: tuple[StoredPassage, ...] = field(repr=False)
 
@@ -120,7 +138,8 @@ class Retriever:
     """Search over one ledger. Many threads may search at once; `gate` may be replaced between searches.
 
     `index` is a kind for `open_index`, or an index of the caller's. Its cache file lies in `index_folder` and
-    may be deleted at any time.
+    may be deleted at any time. `judge` says who contradicts whom (None: values and rules); pairwise work is kept in
+    `memory` (None: in the process's).
     """
 
     def __init__(
@@ -131,8 +150,12 @@ class Retriever:
         gate: Gate,
         *,
         index: str | VectorIndex = "flat",
+        judge: Judge | None = None,
+        memory: PairMemory | None = None,
     ) -> None:
         self.gate = gate
+        self._judge = judge
+        self._memory = SHARED_MEMORY if memory is None else memory
         self._ledger = ledger
         self._embedder = embedder
         self._index = open_index(index, embedder.id.dimension) if isinstance(index, str) else index
@@ -172,10 +195,12 @@ class Retriever:
 
         `sources` and `where` (equal metadata fields) hold before the search and again on what was proved. `at` asks for
         what stood in that snapshot: keys and time are today's, the search is exact, and the answer says `as_of`.
-        Passages that are refused are replaced by the next best. Raises ValueError for a bad k, mode or
-        vector, BackendError when embedder or index fail, and VerificationError when the ledger's head
-        itself is not to be believed.
+        Passages that are refused are replaced by the next best. Raises TypeError for a question that is no text,
+        ValueError for a bad k, mode or vector, BackendError when embedder or index fail, and VerificationError
+        when the ledger's head itself is not to be believed.
         """
+        if not isinstance(question, str):
+            raise TypeError(f"a question is a str, not {type(question).__name__}")
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         query = self._query(question, vector)
@@ -183,8 +208,39 @@ class Retriever:
         pool = Pool(query, k, OVERDRAW * share, share, _publishers(self.gate, sources), where, sources)
         snapshot, head = self._fill(pool, now) if at is None else self._fill_of_past(pool, at, now)
         given = None if sources is None else tuple(sorted(sources))
-        asked = Asked(question, query.astype("<f4").tobytes(), k, mode, min_support, given, where)
-        return _report(asked, pool, snapshot, head)
+        judge = self._judge or ValueJudge()
+        asked = Asked(question, query.astype("<f4").tobytes(), k, mode, min_support, given, where, judge.name)
+        ranking = rerank(
+            question,
+            [found.candidate for found in pool.found],
+            limit=k,
+            mode=mode,
+            min_support=min_support,
+            judge=judge,
+            memory=self._memory,
+        )
+        return _report(asked, pool, snapshot, head, ranking)
+
+    def foresee(self, since: int) -> int:
+        """Compare the passages that came in after the snapshot of version `since` with their nearest, before anybody asks.
+
+        At most `FORESEEN` of them, the newest; returns how many. What is kept is named by the digests of the texts that
+        were compared: nothing has to be proved for it, and a row that is not what was signed helps nobody.
+        """
+        with self._ledger.view() as view:
+            version = view.snapshot().version
+            self._follow(view, version)
+            fresh = view.changes(since).added[-FORESEEN:]
+            for chunk, vector in zip(fresh.tolist(), view.vectors(fresh), strict=True):
+                with self._turns.reading():
+                    near = [hit.id for hit in self._index.search(vector, NEIGHBOURS + 1, None)]
+                texts = [
+                    one.text
+                    for one in view.passages([chunk, *(i for i in near if i != chunk)])
+                    if isinstance(one, StoredPassage)
+                ]
+                foresee(texts, [(0, other) for other in range(1, len(texts))], self._memory)
+        return len(fresh)
 
     def near(
         self, vector: Vector, *, k: int, sources: Collection[str], now: int, share: int | None = None
@@ -205,6 +261,7 @@ class Retriever:
             self._follow(view, version)
             for stored in _drawn(view, pool, lambda *wanted: self._hits(view, version, pool, *wanted)):
                 pool.take(stored, gate.prove(stored, snapshot, now))
+            _note_unknown(pool, view)
             return snapshot, view.head()
 
     def _fill_of_past(self, pool: Pool, at: int, now: int) -> tuple[AnySnapshot, Head]:
@@ -213,6 +270,7 @@ class Retriever:
             then, snapshot = gate.past(view, today, at, now)
             for stored in _drawn(then, pool, Scan(then, pool).hits):
                 pool.take(stored, gate.prove(stored, snapshot, now))
+            _note_unknown(pool, view)
             return snapshot, view.head()
 
     def read(self, doc_id: str, *, now: int) -> tuple[VerifiedPassage, ...]:
@@ -332,17 +390,19 @@ def _vectors(view: View, ids: Ids) -> Vectors:
         raise LookupError(str(error)) from error
 
 
+def _note_unknown(pool: Pool, view: View) -> None:
+    """A filter that finds nothing may ask for a field that nobody has: a typing error should not look like an answer."""
+    if pool.where and not pool.found:
+        pool.unknown_fields = tuple(name for name in pool.where if not view.has_field(name))
+
+
 def _publishers(gate: Gate, sources: Collection[str] | None) -> frozenset[str]:
     """The sources that may be found: those of the policy, and of the caller's choice."""
     named = frozenset(source.name for source in gate.policy.sources if source.active)
     return named if sources is None else named.intersection(sources)
 
 
-def _report(asked: Asked, pool: Pool, snapshot: AnySnapshot, head: Head) -> SearchReport:
-    candidates = [found.candidate for found in pool.found]
-    ranking = rerank(
-        asked.question, candidates, limit=asked.k, mode=asked.mode, min_support=asked.min_support
-    )
+def _report(asked: Asked, pool: Pool, snapshot: AnySnapshot, head: Head, ranking: Ranking) -> SearchReport:
     chosen = [pool.found[ranked.index] for ranked in ranking.passages]
     passages = tuple(
         RankedPassage(found.passage, found.candidate.relevance, ranked.score, place, ranked.explanation)
@@ -366,7 +426,9 @@ def _report(asked: Asked, pool: Pool, snapshot: AnySnapshot, head: Head) -> Sear
         ),
         as_of=statement.issued_at if isinstance(snapshot, PastSnapshot) else None,
         considered=len(pool.found),
+        left_out=tuple(LeftOut(pool.found[one.index].passage, one.reason) for one in ranking.passed_over),
         faults=tuple(pool.faults),
+        unknown_fields=pool.unknown_fields,
         head=head,
         stored=tuple(found.stored for found in chosen),
     )

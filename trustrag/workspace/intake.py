@@ -46,4 +46,7 @@ def take_in(
             contracts=ContractFolder(opened.folder).read,
             clock=opened.clock,
         )
-        return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
+        before = ledger.snapshot().version
+        report = pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
+    opened.searcher().foresee(before)
+    return report

@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority
+from trustrag.consistency import Judge, PairMemory
 from trustrag.errors import Refusal, StaleError
 from trustrag.index.embedding import Embedder
+from trustrag.keyring import pairs_file
 from trustrag.ledger import Ledger, Sealer
 from trustrag.provenance.policy import Policy
 from trustrag.retrieval.gate import Gate
+from trustrag.retrieval.pairfile import PairFile
 from trustrag.retrieval.retriever import Retriever
 from trustrag.settings import Settings
 from trustrag.workspace.wiring import AnyEmbedder, LongMemory, opened_embedder, require_same_embedder
@@ -30,23 +33,27 @@ class Opened:
         authority: Authority,
         embedder: AnyEmbedder,
         clock: Callable[[], int],
+        judge: Judge | None = None,
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.authority = authority
         self.clock = clock
         self._given = embedder
+        self._judge = judge
         self._embedder: Embedder | None = None
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
         self._retriever: Retriever | None = None
+        self._pairs: PairFile | None = None
 
     def close(self) -> None:
         """Close the files. They are opened again when they are needed."""
         with self._lock:
-            if self._ledger is not None:
-                self._ledger.close()
-            self._ledger, self._retriever = None, None
+            for opened in (self._ledger, self._pairs):
+                if opened is not None:
+                    opened.close()
+            self._ledger, self._retriever, self._pairs = None, None, None
 
     @property
     def policy(self) -> Policy:
@@ -77,7 +84,13 @@ class Opened:
                 require_same_embedder(ledger.embedder, self.embedder)
                 gate = self._gate(policy)
                 self._retriever = Retriever(
-                    ledger, self.folder / "index", self.embedder, gate, index=self.settings.index
+                    ledger,
+                    self.folder / "index",
+                    self.embedder,
+                    gate,
+                    index=self.settings.index,
+                    judge=self._judge,
+                    memory=self._memory(),
                 )
             elif self._retriever.gate.policy is not policy:
                 self._retriever.gate = self._gate(policy)
@@ -86,6 +99,13 @@ class Opened:
     def gate(self) -> Gate:
         """A gate of today's policy, for what needs no index: it opens no embedder."""
         return self._gate(self.policy)
+
+    def _memory(self) -> PairMemory:
+        """What was compared before, kept in the user's own folder: one that lies in the workspace is not believed."""
+        path = pairs_file(self.settings.store)
+        if not path.resolve().is_relative_to(self.folder):
+            self._pairs = PairFile(path)
+        return PairMemory(store=self._pairs)
 
     @contextmanager
     def writing(self) -> Iterator[Ledger]:

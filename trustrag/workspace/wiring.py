@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from trustrag.authority import Authority
+from trustrag.consistency import Judge, open_entailment_judge
 from trustrag.errors import ConfigError, MalformedError, SignatureError, UnsignedDocumentError
 from trustrag.files import make_folder, write_whole
 from trustrag.index.base import Vector
@@ -105,6 +106,11 @@ def opened_embedder(given: AnyEmbedder) -> Embedder:
             raise ConfigError("this workspace was made with an embedder object: give it as embedder=")
         return open_embedder(given)
     return adapt_embedder(given) if isinstance(given, EmbedsDocuments) else given
+
+
+def opened_judge(given: Judge | str | None) -> Judge | None:
+    """The judge that was meant; a name is that of an NLI cross-encoder."""
+    return open_entailment_judge(given) if isinstance(given, str) else given
 
 
 def identity_of(embedder: Embedder) -> EmbedderId:

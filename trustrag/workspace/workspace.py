@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from trustrag.authority import Authority
+from trustrag.consistency import Judge
 from trustrag.index.base import Vector
 from trustrag.index.embedding import Embedder
 from trustrag.ingest.attest import attest_into
@@ -53,6 +54,7 @@ from trustrag.workspace.wiring import (
     listed,
     named,
     opened_embedder,
+    opened_judge,
     publisher_under,
     require_room,
     slug,
@@ -71,6 +73,7 @@ class Workspace:
         authority: Authority,
         *,
         embedder: AnyEmbedder | None = None,
+        judge: Judge | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
         """Use `init` or `open`; this keeps what they found."""
@@ -79,7 +82,7 @@ class Workspace:
         self.authority = authority
         self._clock = clock or unix_now
         given = embedder if embedder is not None else settings.embedder
-        self._opened = Opened(folder, settings, authority, given, self._clock)
+        self._opened = Opened(folder, settings, authority, given, self._clock, judge)
 
     # ---- making and opening
 
@@ -133,12 +136,15 @@ class Workspace:
         folder: str | Path,
         *,
         embedder: AnyEmbedder | None = None,
+        judge: Judge | str | None = None,
         ask_passphrase: Callable[[], bytes] | None = None,
         clock: Callable[[], int] | None = None,
     ) -> Self:
         """Open the workspace in `folder`.
 
-        `embedder` is needed where `init` was given an object. `ask_passphrase` is called at most once, when a
+        `embedder` is needed where `init` was given an object. `judge` says who contradicts whom in ranking: one of
+        `trustrag.consistency`, or the hub name or folder of an NLI cross-encoder; None is values and rules.
+        `ask_passphrase` is called at most once, when a
         private key has to be unlocked; `TRUSTRAG_PASSPHRASE_FILE` is asked before it. Raises `ConfigError` for what
         is not a workspace. An unusable trust root is told by the first call that needs it.
         """
@@ -148,7 +154,7 @@ class Workspace:
         authority = Authority(
             settings.store, keys, workspace=folder, clock=clock or unix_now, ask_passphrase=ask_passphrase
         )
-        return cls(folder, settings, authority, embedder=embedder, clock=clock)
+        return cls(folder, settings, authority, embedder=embedder, judge=opened_judge(judge), clock=clock)
 
     def close(self) -> None:
         """Close the files. They are opened again when they are needed."""
