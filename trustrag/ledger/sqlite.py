@@ -236,10 +236,7 @@ class Session:
     # -- chunks
 
     def chunk(self, chunk_id: int) -> ChunkRow | None:
-        row = self._row(
-            f"SELECT {CHUNK} FROM chunk WHERE id = ?",
-            chunk_id,
-        )
+        row = self._row(f"SELECT {CHUNK} FROM chunk WHERE id = ?", chunk_id)
         return None if row is None else chunk_row(row)
 
     def chunks(self, first: int, count: int) -> Iterator[tuple[ChunkRow, bytes]]:
@@ -253,8 +250,7 @@ class Session:
 
     def chunk_rows(self) -> int:
         """How many chunks there are."""
-        row = self._row("SELECT count(*) FROM chunk")
-        return as_integer(row[0] if row else None, "number of chunks")
+        return self._count("chunk")
 
     def chunk_nodes(self, chunk_id: int) -> bytes:
         return self._blob("SELECT nodes FROM chunk WHERE id = ?", chunk_id, f"chunk {chunk_id}")
@@ -442,8 +438,7 @@ class Session:
 
     def term_total(self) -> int:
         """Under how many terms all versions together are filed."""
-        row = self._row("SELECT count(*) FROM version_term")
-        return as_integer(row[0] if row else None, "number of terms")
+        return self._count("version_term")
 
     # -- running statements
 
@@ -492,6 +487,10 @@ class Session:
             return np.fromiter(chain.from_iterable(self._rows(sql, *values)), dtype=np.int64)
         except (TypeError, ValueError, OverflowError):
             raise LedgerError("ledger.db holds something else where only integers belong") from None
+
+    def _count(self, table: str) -> int:
+        row = self._row(f"SELECT count(*) FROM {table}")
+        return as_integer(row[0] if row else None, f"number of rows of {table}")
 
     def _blob(self, sql: str, key: int, what: str) -> bytes:
         row = self._row(sql, key)
