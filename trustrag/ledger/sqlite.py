@@ -105,8 +105,7 @@ class Session:
 
     def vector_rows(self) -> int:
         """How many rows of the vector file count."""
-        row = self._row("SELECT value FROM setting WHERE name = 'vectors'")
-        text = as_text(row[0], "setting vectors") if row else ""
+        text = self.settings().get("vectors", "")
         if not (text.isascii() and text.isdigit() and len(text) < 16):
             raise LedgerError("ledger.db does not say how many vectors there are")
         return int(text)
