@@ -13,16 +13,14 @@ from trustrag.ingest.chunking import Chunker
 from trustrag.ingest.code import BY_MEDIA_TYPE, LANGUAGES, comments, spdx_header
 from trustrag.ingest.document import Document
 from trustrag.ingest.readers import read
-from trustrag.ingest.screening import (
+from trustrag.ingest.screening import Finding, Severity, default_battery
+from trustrag.ingest.screening.code import (
     BanditScreen,
     CodeLicenceScreen,
     CodeScreen,
     CommentScreen,
-    Finding,
-    Severity,
-    default_battery,
+    allows,
 )
-from trustrag.ingest.screening.code import allows
 
 SOURCE = '''# SPDX-License-Identifier: MIT
 """Keeps logs.

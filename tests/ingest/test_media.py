@@ -16,7 +16,8 @@ from trustrag.ingest import media
 from trustrag.ingest.attest import attest
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.readers import read
-from trustrag.ingest.screening import MediaScreen, Severity
+from trustrag.ingest.screening import Severity
+from trustrag.ingest.screening.media import MediaScreen
 from trustrag.ingest.transcripts import clock
 from trustrag.ledger import Ruling
 from trustrag.provenance.statement import SourceStatement, parse_statement
