@@ -9,9 +9,11 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from trustrag import trustroot
+from trustrag.authority.keys import named_keys
 from trustrag.errors import (
     AuthorityError,
     ConfigError,
@@ -35,13 +37,20 @@ _ROLES = ("ingest", "screen", "seal", "log")
 
 @dataclass(frozen=True, slots=True)
 class KeyFact:
-    """One key: what it is for, its id and public half (hex), when its role expires (unix seconds), whether it is here."""
+    """One key: what it is for, its id and public half (hex), when its role expires (unix seconds), whether it is here.
+
+    A key of the policy, from which log index to which it speaks, whether it was revoked, and why it ended.
+    """
 
     purpose: str
     key: str
     public: str
     expires: int | None
     held: bool
+    first_valid_index: int = 0
+    last_valid_index: int | None = None
+    revoked: bool = False
+    reason: str | None = None
 
 
 class Authority:
@@ -360,6 +369,22 @@ class Authority:
                 self._keyring = Keyring.create(self._store, passphrase(), apart_from=self._apart_from)
             return self.keyring.generate(_key_name(source)).public_key
 
+    def key_for(self, purpose: str, public_key: str | None) -> PublicKey:
+        """A key that no policy names yet, for this purpose: the one given (64 hex digits), or one that is made here.
+
+        One that a rotation made, and that was cut short before its policy was in force, is used.
+        """
+        if public_key is not None:
+            return _parsed_key(public_key)
+        kind, _, name = purpose.partition(" ")
+        base = _key_name(name) if kind == "source" else kind
+        taken = {named.known.key for named in named_keys(self.policy)}
+        for number in count(2):
+            made = self._own_key(f"{base}-{number}")
+            if made not in taken:
+                return made
+        raise AssertionError("there is always a next number")
+
     def source_signer(self, name: str) -> Signer:
         """The signer of a source, by the key that the policy names for it.
 
@@ -374,34 +399,27 @@ class Authority:
 
     def signer(self, keys: Sequence[PolicyKey], purpose: str) -> Signer:
         """The signer of one of these keys that is held here and may still speak. Raises `ConfigError`."""
-        for known in keys:
-            if not known.revoked and known.last_valid_index is None:
-                held = self.keyring.find(known.key)
-                if held is not None:
-                    return held
+        # The newest first: where one was added before the older is retired, it takes over at once.
+        for known in sorted(keys, key=lambda known: known.first_valid_index, reverse=True):
+            held = self.keyring.find(known.key) if known.speaks else None
+            if held is not None:
+                return held
         raise ConfigError(f"no key that may {purpose} is held in {self.keyring.folder}")
 
     def key_facts(self) -> list[KeyFact]:
         """Every key of trust root and policy."""
-        root = self.trust_root()
-        policy = root.policy
-        groups = (
-            ("ingest", policy.ingest.keys),
-            ("screen", policy.screen.keys),
-            ("review", policy.review.keys),
-            ("seal", policy.seal.keys),
-            ("log", policy.log.keys),
-            *((f"source {source.name}", source.keys) for source in policy.sources),
-        )
-        rows = [(f"trust {role.role}", key, role.expires) for role in root.roles for key in role.keys]
-        held = self._held()
+        root, held = self.trust_root(), self._held()
         return [
-            KeyFact(what, key.key_id, key.raw.hex(), until, key in held)
-            for what, key, until in [
-                *rows,
-                *((what, known.key, None) for what, keys in groups for known in keys),
-            ]
-        ]
+            KeyFact(f"trust {role.role}", key.key_id, key.hex, role.expires, key in held)
+            for role in root.roles
+            for key in role.keys
+        ] + [
+            KeyFact(
+                named.purpose, named.known.key.key_id, named.known.key.hex, None, named.known.key in held,
+                named.known.first_valid_index, named.known.last_valid_index, named.known.revoked, named.known.reason,
+            )
+            for named in named_keys(root.policy)
+        ]  # fmt: skip
 
     def _held(self) -> set[PublicKey]:
         try:

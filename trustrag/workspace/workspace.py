@@ -37,6 +37,7 @@ from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
+from trustrag.workspace.custody import Custody
 from trustrag.workspace.opened import Opened
 from trustrag.workspace.wiring import (
     CUSTOM,
@@ -169,6 +170,11 @@ class Workspace:
         """Who may say what, today."""
         return self.authority.policy
 
+    @property
+    def keys(self) -> Custody:
+        """The store's keys over time: rotate, retire, revoke."""
+        return Custody(self._opened)
+
     def add_source(
         self,
         name: str,
@@ -275,14 +281,19 @@ class Workspace:
         source: str | None = None,
         prefix: str = "",
         licence: str | None = None,
+        again: bool = False,
     ) -> AttestReport:
-        """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
+        """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line.
+
+        `again` signs what did not change, too, as its next version: after its key was replaced.
+        """
         return attest_into(
             Path(out),
             read(listed(paths), prefix=prefix, licence=licence),
             signer=self.authority.source_signer(source or self.authority.own_source()),
             context=self.policy.context,
             now=self._clock(),
+            again=again,
         )
 
     def _take_in(
