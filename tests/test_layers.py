@@ -18,7 +18,7 @@ ROWS: list[dict[str, set[str]]] = [
         "ingest": {"ledger", "provenance", "consistency"},
         "retrieval": {"ledger", "provenance", "consistency", "index"},
         "monitor": {"ledger", "provenance", "consistency"},
-        "authority": {"trustroot", "keyring", "provenance"},
+        "authority": {"trustroot", "keyring", "provenance", "files"},
     },
     {
         "workspace": {
@@ -26,13 +26,14 @@ ROWS: list[dict[str, set[str]]] = [
             *("ingest", "retrieval", "monitor", "authority", "settings"),
         },
         "publisher": {"authority", "ingest", "provenance"},
+        "signatory": {"authority", "files", "keyring", "provenance"},
     },
     {
         "redteam": {"workspace", "provenance", "retrieval"},
         "service": {"workspace"},
         "langchain": {"workspace", "retrieval"},
     },
-    {"cli": {"workspace", "publisher", "redteam", "service", "langchain", "settings", "keyring"}},
+    {"cli": {"workspace", "publisher", "signatory", "redteam", "service", "langchain", "settings", "keyring"}},
 ]
 MAY_IMPORT = {room: allowed | {"errors"} for row in ROWS for room, allowed in row.items()}
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from trustrag import trustroot
+from trustrag.authority import ceremony
 from trustrag.authority.keys import named_keys
 from trustrag.errors import (
     AuthorityError,
@@ -291,19 +292,66 @@ class Authority:
         self.publish(replace(self.policy, sources=tuple(sources), standing=bounds))
 
     def publish(self, changed: Policy) -> None:
-        """Put a changed policy in force: as the next version, issued now. Needs the keys of the roles that distribute it."""
+        """Put a changed policy in force: as the next version, issued now. Needs the keys of the roles that distribute it.
+
+        Where that takes signatures of others, it is signed with the keys held here and left as a ceremony file: raises
+        AuthorityError (BELOW_THRESHOLD), which names the file and what to do with it.
+        """
         with self._lock:
+            policy = replace(changed, version=self.policy.version + 1, issued_at=self._clock())
+            self._require_enough(policy)
             seen = self._seen()
             self._believe(
                 trustroot.publish_policy(
                     self.keys_folder,
-                    replace(changed, version=self.policy.version + 1, issued_at=self._clock()),
+                    policy,
                     self.keyring,
                     now=self._clock(),
                     pinned=seen.root,
                     seen=seen.trust,
                 )
             )
+
+    def _require_enough(self, policy: Policy) -> None:
+        """Leave a policy that takes signatures of others as a ceremony file, and raise."""
+        trust = self.trust_root()
+        (role,) = (role for role in trust.roles if role.role == "targets")
+        held = [key for key in role.keys if self.keyring.find(key) is not None]
+        if role.threshold == 1 or len(held) >= role.threshold:
+            return
+        proposal = ceremony.propose(trust, policy=policy, now=self._clock())
+        path = ceremony.keep(proposal.opened().signed(self.keyring.find) if held else proposal, self._store)
+        raise AuthorityError(
+            Refusal.BELOW_THRESHOLD,
+            f"a policy takes {role.threshold} signatures, and {len(held)} could be made here: nothing is in force yet. "
+            f"The others run `trustrag root sign` on {path}, then you `trustrag root publish` with what they give back",
+        )
+
+    def propose_root(self, change: ceremony.RootChange, *, renew: bool = False) -> ceremony.Proposal:
+        """The next root, for all to sign who have to: see `ceremony`. `renew` has the policy signed anew as well."""
+        trust = self.trust_root()
+        policy = trust.policy if renew else None
+        return ceremony.propose(trust, root=change, policy=policy, now=self._clock())
+
+    def publish_signed(self, proposal: ceremony.Opened) -> trustroot.TrustRoot:
+        """Put in force what several signed. Needs the keys for snapshot and timestamp, before and after, here.
+
+        Raises AuthorityError (BELOW_THRESHOLD) while signatures are missing, and what `trustroot.install` raises.
+        """
+        with self._lock:
+            seen = self._seen()
+            proposal.require_extends(seen)
+            self._believe(
+                trustroot.install(
+                    self.keys_folder,
+                    proposal.made(),
+                    self.keyring,
+                    now=self._clock(),
+                    pinned=seen.root,
+                    seen=seen.trust,
+                )
+            )
+            return self.trust_root()
 
     def _publish_sources(self, sources: Iterable[Source]) -> None:
         self.publish(replace(self.policy, sources=tuple(sources)))
@@ -332,7 +380,7 @@ class Authority:
                 raise ConfigError(
                     f"scope {prefix!r} lies outside of {here}: nothing could be published under it"
                 )
-        key = _parsed_key(public_key) if public_key else self._own_key(_key_name(name))
+        key = parsed_key(public_key) if public_key else self._own_key(_key_name(name))
         return Source(
             name=name,
             owner=owner,
@@ -370,15 +418,17 @@ class Authority:
             return self.keyring.generate(_key_name(source)).public_key
 
     def key_for(self, purpose: str, public_key: str | None) -> PublicKey:
-        """A key that no policy names yet, for this purpose: the one given (64 hex digits), or one that is made here.
+        """A key that is nobody's yet, for this purpose: the one given (64 hex digits), or one that is made here.
 
         One that a rotation made, and that was cut short before its policy was in force, is used.
         """
         if public_key is not None:
-            return _parsed_key(public_key)
+            return parsed_key(public_key)
         kind, _, name = purpose.partition(" ")
         base = _key_name(name) if kind == "source" else kind
-        taken = {named.known.key for named in named_keys(self.policy)}
+        trust = self.trust_root()
+        taken = {named.known.key for named in named_keys(trust.policy)}
+        taken |= {key for role in trust.roles for key in role.keys}
         for number in count(2):
             made = self._own_key(f"{base}-{number}")
             if made not in taken:
@@ -436,7 +486,8 @@ def _open(folder: Path, now: int, seen: SeenState) -> trustroot.TrustRoot:
         raise MalformedError(f"the trust root in {folder}: {error}") from error
 
 
-def _parsed_key(text: str) -> PublicKey:
+def parsed_key(text: str) -> PublicKey:
+    """A public key as people hand it over. Raises ConfigError."""
     try:
         return PublicKey.parse(text)
     except MalformedError as error:

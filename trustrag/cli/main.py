@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn, Protocol, runtime_checkable
 import typer
 
 from trustrag import __version__
-from trustrag.cli import answers, documents, redteam, stores
+from trustrag.cli import answers, documents, keys, redteam, root, stores
 from trustrag.cli.common import EXIT_INTERRUPTED, EXIT_MISUSE, EXIT_REFUSED, Options, complain, write_anywhere
 from trustrag.errors import ConfigError, TrustragError
 
@@ -24,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 stores.register(app)
+keys.register(app)
+root.register(app)
 documents.register(app)
 answers.register(app)
 redteam.register(app)

@@ -102,9 +102,7 @@ class _Known:
     signed_now: bool = False
 
 
-def _newest(
-    earlier: Sequence[Envelope], context: Context, now: int, again: bool
-) -> dict[str, _Known]:
+def _newest(earlier: Sequence[Envelope], context: Context, now: int, again: bool) -> dict[str, _Known]:
     """The newest claim for each document. These only continue a count, so no signature is asked for."""
     known: dict[str, _Known] = {}
     for envelope in earlier:

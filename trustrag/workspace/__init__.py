@@ -12,6 +12,7 @@ from trustrag.provenance.policy import Bounds, Source
 from trustrag.retrieval.answer import Abstained, Grounded
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import RankedPassage, SearchReport
+from trustrag.workspace.custody import Custody, KeyChange
 from trustrag.workspace.wiring import AnyEmbedder, verify_evidence
 from trustrag.workspace.workspace import Workspace
 
@@ -22,10 +23,12 @@ __all__ = [
     "AttestReport",
     "AuditReport",
     "Bounds",
+    "Custody",
     "Document",
     "EvidenceReport",
     "Grounded",
     "IngestReport",
+    "KeyChange",
     "KeyFact",
     "Metadata",
     "Mode",

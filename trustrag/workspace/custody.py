@@ -12,9 +12,14 @@ dying after it would leave a store that answers nothing. If we die before the la
 revoked: the same command, run again, goes on from there.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from trustrag.authority.authority import parsed_key
+from trustrag.authority.ceremony import Opened as Proposed
+from trustrag.authority.ceremony import RootChange
 from trustrag.authority.keys import (
     OPERATOR,
     SOURCE,
@@ -27,11 +32,20 @@ from trustrag.authority.keys import (
     revoked,
     rotated,
 )
-from trustrag.errors import AuthorityError, ConfigError, ConflictError, SignatureError, StaleError
+from trustrag.errors import (
+    AuthorityError,
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    SignatureError,
+    StaleError,
+)
+from trustrag.files import write_whole
 from trustrag.ledger import Ledger
 from trustrag.provenance.evidence import accept_head
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.policy import Policy
+from trustrag.trustroot import TrustRole
 from trustrag.workspace.opened import Opened
 
 
@@ -83,9 +97,7 @@ class Custody:
             before = self._spoke(policy, purpose, gone)
             # If we die after this: a key file that no policy names, and that the next rotation uses.
             key = self._authority.key_for(purpose, public_key)
-            self._authority.publish(
-                rotated(policy, purpose, key, size=size, replaces=gone, reason=reason)
-            )
+            self._authority.publish(rotated(policy, purpose, key, size=size, replaces=gone, reason=reason))
             # If we die here: see above.
             self._reseal(ledger, f"key of {purpose} rotated: {reason}")
             return self._done(purpose, before, key, ledger)
@@ -116,6 +128,53 @@ class Custody:
             named = find_key(self._authority.policy, named.known.key.hex)
             self._put(ledger, revoked(self._authority.policy, named, reason=reason))
             return self._done(named.purpose, named.known.key, successor, ledger)
+
+    def propose(
+        self,
+        out: Path,
+        *,
+        add: Sequence[tuple[str, str]] = (),
+        remove: Sequence[str] = (),
+        thresholds: Sequence[tuple[str, str]] = (),
+        rotate: Sequence[str] = (),
+        renew: bool = False,
+    ) -> None:
+        """Write the next trust root to `out` as a ceremony file, for all to sign who have to: see `authority.ceremony`.
+
+        `add` gives roles more keys (role, 64 hex digits), `remove` takes keys away by id, `thresholds` says how many of
+        a role have to sign, `rotate` replaces a role's only key by one that is made here, `renew` has the policy in
+        force signed anew, too. Raises ConfigError for what cannot be meant.
+        """
+        trust = self._authority.trust_root()
+        roles = {role.role: role for role in trust.roles}
+        for role in [*(role for role, _ in (*add, *thresholds)), *rotate]:
+            if role not in roles:
+                raise ConfigError(f"{role!r} is no role of the trust root: {', '.join(roles)}")
+        new = {role: [parsed_key(text) for name, text in add if name == role] for role in roles}
+        gone = [key for prefix in remove for key in [_of_roles(trust.roles, prefix)]]
+        for role in rotate:
+            if len(roles[role].keys) > 1:
+                raise ConfigError(f"the {role} role has several keys: say which with --add and --remove")
+            gone += roles[role].keys
+            # If we die after this: a key file that no root names, and that the next proposal uses.
+            new[role].append(self._authority.key_for(f"trust-{role}", None))
+        change = RootChange(new, gone, {role: _number(text) for role, text in thresholds})
+        proposal = self._authority.propose_root(change, renew=renew)
+        try:
+            write_whole(out, proposal.encode())
+        except OSError as error:
+            raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
+
+    def publish(self, proposal: Proposed) -> dict[str, int]:
+        """Put in force what several signed; returns the version of each role, and of the policy.
+
+        Raises ConflictError for a policy that would silence what was written while it waited.
+        """
+        if proposal.next_policy.digest == proposal.policy.digest:
+            return self._authority.publish_signed(proposal).versions
+        with self._opened.writing() as ledger:
+            self.require_harmless(proposal.next_policy, ledger)
+            return self._authority.publish_signed(proposal).versions
 
     def require_harmless(self, changed: Policy, ledger: Ledger) -> None:
         """Raises ConflictError where this policy would silence what was written while it waited to be signed.
@@ -172,3 +231,22 @@ class Custody:
             self._authority.policy.version,
             ledger.snapshot().log_size,
         )
+
+
+def _of_roles(roles: Sequence[TrustRole], prefix: str) -> PublicKey:
+    found = {
+        key
+        for role in roles
+        for key in role.keys
+        if prefix and prefix in (key.hex, key.key_id[: len(prefix)])
+    }
+    if len(found) != 1:
+        what = "no key" if not found else f"{len(found)} keys"
+        raise NotFoundError(f"{what} of the trust root begin with {prefix!r}: see `trustrag root show`")
+    return found.pop()
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 4):
+        raise ConfigError(f"a threshold is a number of keys, not {text!r}")
+    return int(text)
