@@ -52,20 +52,25 @@ class Signing:
         """What is to be signed, in words."""
         return described(self.proposal)
 
+    def require_say(self) -> None:
+        """Raises before anybody is asked: ConfigError where no key is held here, AuthorityError where none has a say,
+        ConflictError where all of them signed already.
+        """
+        self.proposal.mine(self._keyring(None).find)
+
     def sign(self, ask: Callable[[], bytes] | None, out: Path | None = None) -> list[str]:
         """Sign with every key held here that has a say, and write the file (or a copy of it to `out`).
 
-        Returns whose signatures are still missing, in words. Raises ConfigError where no key here has a say, ConflictError
-        where it was signed already.
+        Returns whose signatures are still missing, in words. Raises as `require_say`.
         """
-        store = self.proposal.policy.context.store
-        place = out or self.path
-        keyring = Keyring.open(store, ask, apart_from=[place.resolve().parent])
-        signed = self.proposal.signed(keyring.find)
+        signed = self.proposal.signed(self._keyring(ask).find)
         # If we die before this is written, nothing was signed; if after it, the file says so.
-        write_whole(place, signed.encode())
-        UserState(store).advance(_seen(self.proposal))
+        write_whole(out or self.path, signed.encode())
+        UserState(self.proposal.policy.context.store).advance(_seen(self.proposal))
         return signed.opened().missing()
+
+    def _keyring(self, ask: Callable[[], bytes] | None) -> Keyring:
+        return Keyring.open(self.proposal.policy.context.store, ask)
 
 
 def read_proposal(paths: Sequence[Path]) -> Opened:

@@ -4,8 +4,6 @@ Opens the trust root again whenever its files change, so that a revoked key or a
 next question in every process; publishes new policies; hands out signers by what the policy lets them do.
 """
 
-import hashlib
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +13,7 @@ from pathlib import Path
 from trustrag import trustroot
 from trustrag.authority import ceremony
 from trustrag.authority.keys import named_keys
+from trustrag.authority.words import key_name, moved_to, parsed_key, thousandths
 from trustrag.errors import (
     AuthorityError,
     ConfigError,
@@ -261,9 +260,9 @@ class Authority:
         The new trust is the new prior: how far the record had moved the old one is kept, within the policy's bounds.
         """
         policy, source = self.policy, self.source(name)
-        prior = source.prior if trust is None else _thousandths(trust)
+        prior = source.prior if trust is None else thousandths(trust)
         said = replace(source, trust=prior, moved=0)
-        moved = _moved(
+        moved = moved_to(
             said,
             policy.standing.within(prior, prior + source.moved),
             source.probation if probation is None else probation,
@@ -278,7 +277,7 @@ class Authority:
 
         The operator's own word stays beside it as their prior. Raises `MalformedError` beyond the policy's bounds.
         """
-        moved = {name: _moved(self.source(name), *move) for name, move in moves.items()}
+        moved = {name: moved_to(self.source(name), *move) for name, move in moves.items()}
         sources = [moved.get(source.name, source) for source in self.policy.sources]
         if sources != list(self.policy.sources):
             self._publish_sources(sources)
@@ -286,7 +285,7 @@ class Authority:
     def set_bounds(self, bounds: Bounds) -> None:
         """How far records may move trust from now on; what was moved further comes back to where they end."""
         sources = [
-            _moved(source, bounds.within(source.prior, source.trust), source.probation)
+            moved_to(source, bounds.within(source.prior, source.trust), source.probation)
             for source in self.policy.sources
         ]
         self.publish(replace(self.policy, sources=tuple(sources), standing=bounds))
@@ -372,7 +371,7 @@ class Authority:
         probation: bool = False,
         first_valid_index: int = 0,
     ) -> Source:
-        thousandths = _thousandths(trust)
+        weight = thousandths(trust)
         check_segment(name, "source name")
         here = f"{context.tenant}/{context.collection}"
         for prefix in scope:
@@ -380,13 +379,13 @@ class Authority:
                 raise ConfigError(
                     f"scope {prefix!r} lies outside of {here}: nothing could be published under it"
                 )
-        key = parsed_key(public_key) if public_key else self._own_key(_key_name(name))
+        key = parsed_key(public_key) if public_key else self._own_key(key_name(name))
         return Source(
             name=name,
             owner=owner,
             keys=(PolicyKey(key, first_valid_index),),
             scope=tuple(scope) or (here,),
-            trust=thousandths,
+            trust=weight,
             probation=probation,
         )
 
@@ -415,7 +414,7 @@ class Authority:
         with self._lock:
             if not Keyring.exists(self._store):
                 self._keyring = Keyring.create(self._store, passphrase(), apart_from=self._apart_from)
-            return self.keyring.generate(_key_name(source)).public_key
+            return self.keyring.generate(key_name(source)).public_key
 
     def key_for(self, purpose: str, public_key: str | None) -> PublicKey:
         """A key that is nobody's yet, for this purpose: the one given (64 hex digits), or one that is made here.
@@ -425,7 +424,7 @@ class Authority:
         if public_key is not None:
             return parsed_key(public_key)
         kind, _, name = purpose.partition(" ")
-        base = _key_name(name) if kind == "source" else kind
+        base = key_name(name) if kind == "source" else kind
         trust = self.trust_root()
         taken = {named.known.key for named in named_keys(trust.policy)}
         taken |= {key for role in trust.roles for key in role.keys}
@@ -442,7 +441,7 @@ class Authority:
         speak is decided where its documents are taken in.
         """
         known = {source.name: source for source in self.policy.sources}
-        made = _key_name(name)
+        made = key_name(name)
         if name not in known and made in self.keyring.names():
             return self.keyring.signer(made)
         return self.signer(self.source(name).keys, f"sign as source {name}")
@@ -486,33 +485,8 @@ def _open(folder: Path, now: int, seen: SeenState) -> trustroot.TrustRoot:
         raise MalformedError(f"the trust root in {folder}: {error}") from error
 
 
-def parsed_key(text: str) -> PublicKey:
-    """A public key as people hand it over. Raises ConfigError."""
-    try:
-        return PublicKey.parse(text)
-    except MalformedError as error:
-        raise ConfigError(f"{text!r} is not a public key (64 hex digits): {error}") from error
-
-
-def _thousandths(trust: float) -> int:
-    if not 0 <= trust <= 1:
-        raise ValueError(f"trust must be 0 to 1, not {trust}")
-    return round(trust * 1000)
-
-
-def _moved(source: Source, trust: int, probation: bool) -> Source:
-    return replace(source, trust=trust, moved=trust - source.prior, probation=probation)
-
-
 def _role(signer: Signer) -> Role:
     return Role((PolicyKey(signer.public_key),))
-
-
-def _key_name(source: str) -> str:
-    """A file name for a source's key: readable, and different for different sources."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", source)[:64].strip(".-")
-    ending = "" if slug == source else "-" + hashlib.sha256(source.encode()).hexdigest()[:8]
-    return f"source-{slug}{ending}"
 
 
 def _stamp(keys_folder: Path) -> object:

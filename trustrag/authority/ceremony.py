@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 from trustrag import trustroot
 from trustrag.errors import (
     AuthorityError,
-    ConfigError,
     ConflictError,
     MalformedError,
     NotFoundError,
@@ -228,26 +227,29 @@ class Opened:
                 "signed, or the signature was taken from elsewhere"
             ) from None
 
-    def signed(self, find: Find) -> Proposal:
-        """The file with the word of each of our keys that has a say. Raises ConfigError where none has, ConflictError
-        where all of them signed already.
+    def mine(self, find: Find) -> list[tuple[Part, bytes, Signer]]:
+        """What our keys have a say in and did not sign yet. Raises AuthorityError where they have none, ConflictError where
+        they signed it all.
         """
-        mine = [
+        say = [
             (part, data, signer)
             for part, data in self.parts().items()
             for key in self.keys_of(part)
             if (signer := find(key)) is not None
         ]
-        if not mine:
-            raise ConfigError("none of the keys held here has a say in this: see who has, above")
+        if not say:
+            raise AuthorityError(Refusal.UNKNOWN_KEY, "none of the keys held here has a say in this")
         known = {(one.part, one.key) for one in self.proposal.signatures}
-        new = [
-            Signature(part, signer.public_key, signer.sign(data))
-            for part, data, signer in mine
-            if (part, signer.public_key) not in known
-        ]
+        new = [(part, data, signer) for part, data, signer in say if (part, signer.public_key) not in known]
         if not new:
             raise ConflictError("this was signed with the keys that are held here already")
+        return new
+
+    def signed(self, find: Find) -> Proposal:
+        """The file with the word of each of our keys that has a say. Raises as `mine`."""
+        new = [
+            Signature(part, signer.public_key, signer.sign(data)) for part, data, signer in self.mine(find)
+        ]
         return replace(self.proposal, signatures=(*self.proposal.signatures, *new))
 
     def tally(self) -> Iterator[tuple[str, int, int]]:

@@ -1,5 +1,6 @@
 """Verbs for the trust root's own keys: who may say what the policy is, and how several sign one change of it."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -131,7 +132,7 @@ def root_propose(
     The roles are root, targets (signs the policy), snapshot and timestamp (sign with every change, so their keys lie where
     the store is).
     """
-    from trustrag.signatory import read_proposal
+    from trustrag.signatory import described, read_proposal
 
     if not (add or remove or threshold or rotate or renew):
         raise typer.BadParameter(
@@ -146,8 +147,6 @@ def root_propose(
             rotate=rotate or (),
             renew=renew,
         )
-    from trustrag.signatory import described
-
     lines = described(read_proposal([out]))
     say(
         as_json,
@@ -190,17 +189,18 @@ def root_sign(
     Needs the file and your own key, and nothing else of the store. A file that does not go on from the root that was
     pinned here is refused.
     """
-    import sys
-
     from trustrag.signatory import Signing
 
     signing = Signing.open(file)
+    signing.require_say()
+    if not yes and not sys.stdin.isatty():
+        raise ConfigError(
+            "nobody is here to ask whether to sign this: see `trustrag root read`, and say --yes"
+        )
     _warn_first(signing)
     if not as_json:
         typer.echo("\n".join(map(one_line_indented, signing.lines)))
     if not yes:
-        if not sys.stdin.isatty():
-            raise ConfigError("nobody is here to ask whether to sign this: read it, and say --yes")
         typer.confirm("Sign this?", abort=True, err=True)
     missing = signing.sign(ask_passphrase, out)
     place = out or file

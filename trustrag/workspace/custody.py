@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustrag.authority.authority import parsed_key
 from trustrag.authority.ceremony import Opened as Proposed
 from trustrag.authority.ceremony import RootChange
 from trustrag.authority.keys import (
@@ -32,6 +31,7 @@ from trustrag.authority.keys import (
     revoked,
     rotated,
 )
+from trustrag.authority.words import parsed_key
 from trustrag.errors import (
     AuthorityError,
     ConfigError,
