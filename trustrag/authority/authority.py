@@ -134,8 +134,10 @@ class Authority:
         with self._lock:
             now, stamp = self._clock(), _stamp(self.keys_folder)
             if self._opened is None or self._opened[0] != stamp or self._opened[1].expires <= now:
-                self._believe(_open(self.keys_folder, now, self._seen()))
-            assert self._opened is not None
+                root = _open(self.keys_folder, now, self._seen())
+                self._believe(root)
+                # The stamp of before they were read: files that change meanwhile have another, and are read again.
+                self._opened = stamp, root
             return self._opened[1]
 
     def refresh(self, *, root: bool = False, force: bool = False) -> dict[str, int]:
@@ -192,7 +194,7 @@ class Authority:
                 f"says {self._store}: it has been changed, or keys and workspace do not belong together",
             )
         self.memory.advance(replace(self._seen(), root=root.root, trust=root.versions))
-        self._opened = (_stamp(self.keys_folder), root)
+        self._opened = None  # whoever asks next reads the files, which another process may have changed again
 
     # ---- sources
 
