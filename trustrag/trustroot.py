@@ -19,6 +19,7 @@ Writing goes from the policy up: each file is whole or not there, and `timestamp
 rest, comes last. Dying anywhere leaves the old trust root in force.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from trustrag.errors import ConfigError, ConflictError, MalformedError, Refusal, StaleError
 from trustrag.files import locked, make_folder, write_whole
 from trustrag.provenance.canonical import rfc3339
-from trustrag.provenance.keys import PublicKey, Signer
+from trustrag.provenance.keys import MAX_KEY_FILE_BYTES, KeyFile, PublicKey, Signer
 from trustrag.provenance.policy import Policy
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 DAY: Final = 86_400
+_METADATA: Final = re.compile(
+    r"([0-9]+\.)?(root|targets|snapshot|timestamp)\.json|[0-9a-f]{64}\.policy\.json"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,10 +367,33 @@ def _read(path: Path) -> bytes | None:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """One writer at a time, in a trust root that is there."""
+    """One writer at a time, in a trust root that is there and holds nothing private."""
     _require_one(folder)
+    _require_public(folder)
     with locked(folder):
         yield
+
+
+def _require_public(folder: Path) -> None:
+    """Raises ConfigError where somebody put a private key into the folder that is there to be given to everybody."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not _METADATA.fullmatch(path.name) and _is_private(path):
+            raise ConfigError(
+                f"{path} is a private key, and {folder} is there to be copied: move it away, and revoke the key if "
+                "anybody else may have seen it"
+            )
+
+
+def _is_private(path: Path) -> bool:
+    if path.suffix in (".key", ".pem"):
+        return True
+    if path.stat().st_size > MAX_KEY_FILE_BYTES:
+        return False
+    try:
+        KeyFile.parse(path.read_bytes())
+    except MalformedError:
+        return False
+    return True
 
 
 def _require_one(folder: Path) -> None:

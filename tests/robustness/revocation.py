@@ -125,11 +125,29 @@ def key_of(folder: Path, purpose: str) -> str:
 
 
 ACTS: dict[str, Callable[[Path], list[str]]] = {
-    "revoke the source's key": lambda folder: ["keys", "revoke", key_of(folder, "source wiki"), "--reason", "stolen"],
+    "revoke the source's key": lambda folder: [
+        "keys",
+        "revoke",
+        key_of(folder, "source wiki"),
+        "--reason",
+        "stolen",
+    ],
     "suspend the source": lambda folder: ["source", "suspend", "wiki"],
     "withdraw the source": lambda folder: ["withdraw", "--source", "wiki", "--reason", "wrong"],
-    "revoke the ingest key": lambda folder: ["keys", "revoke", key_of(folder, "ingest"), "--reason", "stolen"],
-    "revoke the screen key": lambda folder: ["keys", "revoke", key_of(folder, "screen"), "--reason", "stolen"],
+    "revoke the ingest key": lambda folder: [
+        "keys",
+        "revoke",
+        key_of(folder, "ingest"),
+        "--reason",
+        "stolen",
+    ],
+    "revoke the screen key": lambda folder: [
+        "keys",
+        "revoke",
+        key_of(folder, "screen"),
+        "--reason",
+        "stolen",
+    ],
 }
 """What silences wiki's passages, and the command for it."""
 
