@@ -5,6 +5,7 @@ write into the past of an append-only log. Trust is in thousandths, since what i
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from trustrag.errors import AuthorityError, MalformedError, Refusal
 from trustrag.provenance.canonical import Encodable, Fields
@@ -12,6 +13,8 @@ from trustrag.provenance.checkpoint import COSIGNATURE, VerifierKey
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import check_integer, check_segment, check_text, read_texts
 from trustrag.provenance.statement import Context
+
+MAX_REASON_BYTES: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class PolicyKey:
         if self.last_valid_index is not None:
             check_integer(self.last_valid_index, "lastValidIndex", self.first_valid_index)
         if self.reason is not None:
-            check_text(self.reason, "reason")
+            check_text(self.reason, "reason", MAX_REASON_BYTES)
             if self.speaks:
                 raise MalformedError("a key that may still speak has no reason for its end")
 
@@ -72,7 +75,7 @@ class PolicyKey:
             fields.integer("firstValidIndex"),
             fields.nullable("lastValidIndex", fields.integer),
             fields.boolean("revoked"),
-            fields.optional("reason", fields.text),
+            fields.optional("reason", lambda name: fields.text(name, max_bytes=MAX_REASON_BYTES)),
         )
 
 
