@@ -222,8 +222,7 @@ def message(signed: S) -> bytes:
 
 def parse_root(data: bytes) -> Root:
     """Root metadata that is believed as it is: the one that was pinned. Raises MalformedError."""
-    _parse_strictly("the pinned root", data)
-    root = _from_bytes(Root, "the pinned root", data).signed
+    root = parse_file(Root, data)
     check_root(root)
     return root
 
@@ -267,10 +266,15 @@ def is_signed(root: Root, role: str, data: bytes) -> bool:
     return True
 
 
+def parse_file(kind: type[S], data: bytes) -> S:
+    """What a metadata file says, whoever signed it. Raises MalformedError."""
+    _parse_strictly(f"the {kind.type} file", data)
+    return _from_bytes(kind, f"the {kind.type} file", data).signed
+
+
 def parse_targets(data: bytes, root: Root) -> Targets:
     """The targets role, signed by enough keys of this root. Raises MalformedError or AuthorityError."""
-    _parse_strictly("the targets role", data)
-    targets = _from_bytes(Targets, "the targets role", data).signed
+    targets = parse_file(Targets, data)
     require_signed(root, "targets", data)
     return targets
 

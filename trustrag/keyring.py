@@ -369,7 +369,7 @@ def _finish_change(folder: Path) -> None:
 
 def _put_in_place(folder: Path) -> None:
     for draft in sorted(folder.glob(f"*{_NEXT}")):
-        os.replace(draft, folder / f"{draft.name.removesuffix(_NEXT)}.key")
+        draft.replace(folder / f"{draft.name.removesuffix(_NEXT)}.key")
     (folder / _CHANGING).unlink()
 
 

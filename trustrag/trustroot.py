@@ -329,9 +329,13 @@ def _require_base(repository: "Repository", made: SignedElsewhere) -> None:
     """Raises ConflictError unless what is in force is what this was made to follow."""
     from trustrag import _tuf
 
-    in_force = _tuf.message(repository.root), _tuf.message(repository.targets)
-    root = _tuf.parse_chain([made.base_root])[-1]
-    if in_force != (_tuf.message(root), _tuf.message(_tuf.parse_targets(made.base_targets, root))):
+    # The targets role may be there already, where the last attempt died before the root.
+    root, files = (
+        _tuf.parse_chain([made.base_root])[-1],
+        {made.base_targets, made.targets or made.base_targets},
+    )
+    targets = [_tuf.message(_tuf.parse_file(_tuf.Targets, data)) for data in files]
+    if _tuf.message(repository.root) != _tuf.message(root) or _tuf.message(repository.targets) not in targets:
         raise ConflictError(
             "another root or policy was put in force since this was prepared: prepare it anew, and sign that"
         )
