@@ -383,8 +383,7 @@ def _require_public(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file() and not _METADATA.fullmatch(path.name) and _is_private(path):
             raise ConfigError(
-                f"{path} is a private key, and {folder} is there to be copied: move it away, and revoke the key if "
-                "anybody else may have seen it"
+                f"{path} is a private key, and {folder} is there to be copied: move it away; was it seen, revoke it"
             )
 
 
