@@ -18,7 +18,7 @@ ROWS: list[dict[str, set[str]]] = [
         "ingest": {"ledger", "provenance", "consistency", "files"},
         "retrieval": {"ledger", "provenance", "consistency", "index", "files"},
         "monitor": {"ledger", "provenance", "consistency"},
-        "authority": {"trustroot", "keyring", "provenance"},
+        "authority": {"trustroot", "keyring", "provenance", "files"},
     },
     {
         "workspace": {
@@ -26,6 +26,7 @@ ROWS: list[dict[str, set[str]]] = [
             *("ingest", "retrieval", "monitor", "authority", "settings"),
         },
         "publisher": {"authority", "ingest", "provenance"},
+        "signatory": {"authority", "files", "keyring", "provenance"},
     },
     {
         "redteam": {"workspace", "provenance", "retrieval"},
@@ -37,6 +38,7 @@ ROWS: list[dict[str, set[str]]] = [
         "cli": {
             "workspace",
             "publisher",
+            "signatory",
             "redteam",
             "service",
             "langchain",

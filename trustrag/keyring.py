@@ -25,6 +25,8 @@ from trustrag.provenance.keys import KeyFile, KeyLock, PrivateKey, PublicKey, Si
 
 SEEN_FORMAT: Final = "urn:trustrag:seen/v1"
 PASSPHRASE_FILE: Final = "TRUSTRAG_PASSPHRASE_FILE"
+_NEXT: Final = ".key.next"  # a key file under the passphrase that is about to hold
+_CHANGING: Final = "passphrase.changing"  # there while those are put in place
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -91,10 +93,37 @@ class Keyring:
         one; MalformedError for a file that is not a key file.
         """
         folder = _folder_of(store_id, apart_from)
+        _finish_change(folder)
         files = {path.stem: _read_key_file(path) for path in sorted(folder.glob("*.key"))}
         if not files:
             raise ConfigError(f"no private keys in {folder}: this user can read and verify, and not sign")
         return cls(folder, files, ask)
+
+    @classmethod
+    def take(
+        cls,
+        store_id: str,
+        path: Path,
+        name: str,
+        of_file: Callable[[], bytes],
+        ask: Callable[[], bytes] | None,
+    ) -> PublicKey:
+        """Take in a key file that was exported on another machine of its owner; returns its public half.
+
+        `of_file` returns the passphrase that it came with. It is encrypted here as the other keys are; where it is the
+        first one, as it came. Raises ConfigError for a wrong passphrase, a taken name, or a key that is here already.
+        """
+        try:
+            file = KeyFile.parse(path.read_bytes())
+        except MalformedError as error:
+            raise MalformedError(f"{path} is no key file: {error}") from error
+        passphrase = None if file.derivation is None else of_file()
+        key = file.open(None if passphrase is None else KeyLock(passphrase, file.derivation))
+        keyring = cls.open(store_id, ask) if cls.exists(store_id) else cls.create(store_id, passphrase)
+        if keyring.find(file.public_key) is not None:
+            raise ConfigError(f"key {file.public_key.key_id[:16]} is in {keyring.folder} already")
+        keyring.add(name, key)
+        return file.public_key
 
     @staticmethod
     def exists(store_id: str) -> bool:
@@ -132,6 +161,28 @@ class Keyring:
         self._files[name] = file
         self._unlocked[name] = key
         return _HeldKey(self, name, key.public_key)
+
+    def export(self, name: str) -> bytes:
+        """The key as a file for another machine of its owner: encrypted as it is here. Raises NotFoundError."""
+        self.public_key(name)
+        return self._files[name].encode()
+
+    def change_passphrase(self, passphrase: bytes | None) -> None:
+        """Encrypt every key here with another passphrase (with None: with none at all). Asks for the old one first.
+
+        Raises ConfigError where that is wrong. Copies that were exported keep the passphrase that they had.
+        """
+        keys = {name: self._private(name) for name in self._files}
+        lock = None if passphrase is None else KeyLock(passphrase)
+        files = {name: KeyFile.close(key, lock) for name, key in keys.items()}
+        with locked(self.folder):
+            for name, file in files.items():
+                write_whole(self.folder / f"{name}{_NEXT}", file.encode(), mode=0o600)
+            # If we die up to here, the drafts are thrown away: the old passphrase holds for all. From here on the
+            # new one does, and whoever opens the keyring next puts the rest in place.
+            write_whole(self.folder / _CHANGING, b"", mode=0o600)
+            _put_in_place(self.folder)
+        self._files, self._lock = files, lock
 
     def signer(self, name: str) -> Signer:
         """Signs with this key; unlocks it at the first signature. Raises NotFoundError."""
@@ -250,6 +301,16 @@ class SeenState:
         return state
 
 
+def write_key_file(path: Path, data: bytes) -> None:
+    """Write an exported key file, for its owner's eyes only. Raises ConfigError where one is there, or it cannot be."""
+    try:
+        write_whole(path, data, mode=0o600, replace=False)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already: give another name") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
+
+
 class UserState:
     """The memory of one store, in the user's own folder. It only ever goes up."""
 
@@ -349,6 +410,23 @@ def _folder_of(store_id: str, apart_from: Iterable[Path]) -> Path:
                 f"private keys would lie in {place}, which is there to be copied: move TRUSTRAG_HOME"
             )
     return folder
+
+
+def _finish_change(folder: Path) -> None:
+    """Finish a change of passphrase that was cut short, or undo one that had not yet begun to count."""
+    if not any(folder.glob(f"*{_NEXT}")) and not (folder / _CHANGING).exists():
+        return
+    with locked(folder):
+        if (folder / _CHANGING).exists():
+            _put_in_place(folder)
+        for draft in folder.glob(f"*{_NEXT}"):
+            draft.unlink()
+
+
+def _put_in_place(folder: Path) -> None:
+    for draft in sorted(folder.glob(f"*{_NEXT}")):
+        draft.replace(folder / f"{draft.name.removesuffix(_NEXT)}.key")
+    (folder / _CHANGING).unlink()
 
 
 def _read_key_file(path: Path) -> KeyFile:

@@ -88,10 +88,11 @@ class Publisher:
         source: str | None = None,
         prefix: str = "",
         licence: str | None = None,
+        again: bool = False,
     ) -> AttestReport:
         """Sign files as a source (the only one whose key is here, where none is named); envelopes are added to `out`.
 
-        The same file given again continues the count of versions.
+        The same file given again continues the count of versions; `again` signs what did not change, too, as its next one.
         """
         return attest_into(
             Path(out),
@@ -99,6 +100,7 @@ class Publisher:
             signer=self.authority.source_signer(source or self.authority.own_source()),
             context=self.authority.policy.context,
             now=self._clock(),
+            again=again,
         )
 
 

@@ -10,7 +10,7 @@ from textwrap import wrap
 
 from tests.attacks.scene import ATTACKS, Attack, World, build, staged
 
-MODULES = ("passages", "history", "rollback", "signatures", "reviews", "files")
+MODULES = ("passages", "history", "rollback", "signatures", "keys", "reviews", "files")
 WIDTHS = (44, 44, 36)  # of the three columns, in characters
 
 

@@ -81,6 +81,9 @@ INGESTED = sign(ingest_statement(SAID, DOC).encode(), KEYS["ingest"])
         make_policy(
             log=Log(ORIGIN, (policy_key("log", first_valid_index=3, last_valid_index=9, revoked=True),))
         ),
+        make_policy(
+            log=Log(ORIGIN, (policy_key("log", revoked=True, reason="its machine was broken into"),))
+        ),
         make_policy(review=Reviewers(), sources=(replace(POLICY.sources[0], active=False),)),
         make_policy(
             standing=Bounds(3, 0, 1000, 0, 1000),
@@ -94,6 +97,20 @@ def test_what_is_written_is_read_back(policy: Policy) -> None:
     assert Policy.parse(data).encode() == data
     assert policy.digest == Digest.of(data)
     assert list(Draft202012Validator(SCHEMA).iter_errors(json.loads(data))) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended"),
+    [
+        ("", {"revoked": True}),
+        ("x" * 2049, {"revoked": True}),
+        ("a\nb", {"last_valid_index": 3}),
+        ("why", {}),
+    ],
+)
+def test_a_reason_is_a_line_and_of_a_key_that_ended(reason: str, ended: dict[str, object]) -> None:
+    with pytest.raises(MalformedError, match="reason"):
+        policy_key("log", reason=reason, **ended)  # type: ignore[arg-type]
 
 
 @given(st.integers(0, len(POLICY.encode()) - 1), st.integers(1, 255))

@@ -7,7 +7,8 @@ voice however many keys they had; that is why one who leaves stays in the policy
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trustrag.authority.authority import Authority, key_name, parsed_key
+from trustrag.authority.authority import Authority
+from trustrag.authority.words import key_name, parsed_key
 from trustrag.errors import ConfigError, ConflictError, NotFoundError
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.keys import Signer

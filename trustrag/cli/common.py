@@ -21,6 +21,12 @@ EXIT_REFUSED = 1
 EXIT_MISUSE = 2
 EXIT_INTERRUPTED = 130
 
+NoPassphrase = Annotated[
+    bool,
+    typer.Option(
+        "--no-passphrase", help="Keep private keys unencrypted: whoever reads your files can sign as you."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -121,11 +127,11 @@ def ask_passphrase() -> bytes:
         return str(typer.prompt("Passphrase", hide_input=True, err=True)).encode()
 
 
-def new_passphrase() -> bytes:
-    """A passphrase for new keys: from `TRUSTRAG_PASSPHRASE_FILE`, or asked for twice."""
+def new_passphrase(*, environment: bool = True) -> bytes:
+    """A passphrase for new keys: from `TRUSTRAG_PASSPHRASE_FILE`, unless that holds the old one, or asked for twice."""
     from trustrag.keyring import passphrase_from_environment
 
-    given = passphrase_from_environment()
+    given = passphrase_from_environment() if environment else None
     if given == b"":
         raise ConfigError("the file that TRUSTRAG_PASSPHRASE_FILE names is empty: no passphrase at all")
     if given is not None:

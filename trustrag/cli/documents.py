@@ -42,6 +42,9 @@ def attest(
     ] = Path("attestations.intoto.jsonl"),
     prefix: Prefix = "",
     licence: Licence = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Sign what did not change, too: after your key was replaced.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Sign documents as their source, without touching the store.
@@ -51,10 +54,12 @@ def attest(
     """
     _require_there(paths)
     if keys is not None:
-        report = open_publisher(keys).attest(paths, out, source=source, prefix=prefix, licence=licence)
+        report = open_publisher(keys).attest(
+            paths, out, source=source, prefix=prefix, licence=licence, again=again
+        )
     else:
         with open_workspace(context) as workspace:
-            report = workspace.attest(paths, out, source=source, prefix=prefix, licence=licence)
+            report = workspace.attest(paths, out, source=source, prefix=prefix, licence=licence, again=again)
     show.print_unread(report.refused, report.skipped)
     done = f"{len(report.attested)} attested in {out}, {len(report.unchanged)} unchanged, {len(report.refused)} refused"
     say(as_json, show.plain(report), done)

@@ -16,11 +16,13 @@ from trustrag.cli import (
     custody,
     documents,
     history,
+    keys,
     moving,
     receipts,
     redteam,
     review,
     reviewers,
+    root,
     stores,
 )
 from trustrag.cli.common import EXIT_INTERRUPTED, EXIT_MISUSE, EXIT_REFUSED, Options, complain, write_anywhere
@@ -36,6 +38,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 stores.register(app)
+keys.register(app)
+root.register(app)
 documents.register(app)
 moving.register(app)
 answers.register(app)

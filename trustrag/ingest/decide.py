@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trustrag.errors import AuthorityError, MalformedError, ProofError, Refusal, StaleError
+from trustrag.errors import (
+    AuthorityError,
+    MalformedError,
+    ProofError,
+    Refusal,
+    StaleError,
+    VerificationError,
+)
 from trustrag.ingest.agreed import Agreed
 from trustrag.ingest.attest import ClaimBook, SignedClaim, claim_of, weight
 from trustrag.ingest.batch import Candidate
@@ -22,10 +29,16 @@ from trustrag.ingest.screening.versions import Neighbours, VersionScreen
 from trustrag.ledger import Ledger, StoredPassage, VersionRow
 from trustrag.provenance.canonical import Digest, encode_metadata, parse_metadata
 from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.evidence import Evidence
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import MAX_DOC_ID_BYTES, check_text
 from trustrag.provenance.policy import Policy, Source
-from trustrag.provenance.statement import DocumentClaim
+from trustrag.provenance.statement import (
+    DocumentClaim,
+    IngestStatement,
+    ReviewStatement,
+    SourceStatement,
+)
 
 Settled: TypeAlias = tuple[Literal["unchanged", "refused"], Outcome]
 
@@ -93,6 +106,7 @@ class Decider:
         self._neighbours = neighbours
         self._agreed = agreed
         self._now = now
+        self._objections: dict[tuple[int, ...], AuthorityError | None] = {}
 
     def decide(self, document: Document) -> Candidate | Settled:
         """A candidate for the next batch, or what the document already is.
@@ -115,6 +129,9 @@ class Decider:
         else:
             return _refused(document, found)
         if isinstance(claimed, Outcome):
+            silent = self._silenced(document.doc_id)
+            if silent is not None:
+                return _refused(document, f"{silent}; its source signs it again: trustrag attest --again")
             return "unchanged", claimed
         if newest is not None:
             self._require_signed_owner(document.doc_id, claimed.source)
@@ -178,7 +195,33 @@ class Decider:
                 return False
             if expires is not None and expires <= self._now:
                 return False
+            if self._objection(stored.evidence) is not None:
+                return False
         return True
+
+    def _silenced(self, doc_id: str) -> AuthorityError | None:
+        """Why what stands of this document is not served: whose key may not speak any more. None where that is not so."""
+        newest = self._ledger.version_of(doc_id)
+        if newest is None or newest.standing != "active":
+            return None
+        (stored,) = self._ledger.passages([newest.first_chunk])
+        return self._objection(stored.evidence) if isinstance(stored, StoredPassage) else None
+
+    def _objection(self, evidence: Evidence) -> AuthorityError | None:
+        """What today's policy has against the signers of what stands; the documents of a batch have the same."""
+        signed = (evidence.source, evidence.ingest, *evidence.reviews)
+        key = tuple(logged.index for logged in signed)
+        if key not in self._objections:
+            self._objections[key] = None
+            try:
+                for logged, kind in zip(signed, _kinds(len(evidence.reviews)), strict=True):
+                    self._policy.authorise(logged.envelope, kind, log_index=logged.index)
+            except AuthorityError as error:
+                if error.refusal is Refusal.REVOKED_KEY:
+                    self._objections[key] = error
+            except (VerificationError, MalformedError):
+                pass  # damaged: the audit's business
+        return self._objections[key]
 
     def _candidate(
         self, document: Document, metadata: bytes, chunks: tuple[Chunk, ...], claimed: _Claimed
@@ -220,6 +263,10 @@ class Decider:
         """Approvals that this policy asks for beyond the one the battery signs."""
         missing = self._policy.screen.threshold - 1 + self._policy.review.threshold
         return f"waits for {missing} more signed review{'s' * (missing > 1)}" if missing > 0 else ""
+
+
+def _kinds(reviews: int) -> tuple[type[SourceStatement | IngestStatement | ReviewStatement], ...]:
+    return (SourceStatement, IngestStatement, *[ReviewStatement] * reviews)
 
 
 def _by_attestation(found: SignedClaim, newest: VersionRow | None) -> _Claimed | Outcome:

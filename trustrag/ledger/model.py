@@ -11,7 +11,7 @@ from trustrag.errors import Refusal
 from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, LoggedEnvelope
-from trustrag.provenance.keys import Signer
+from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.standing import ChunkLeaf, StandingEntry
 from trustrag.provenance.statement import DocumentClaim
 
@@ -25,12 +25,17 @@ _LONGEST_TERM = 512  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """Who seals: `seal` signs snapshots, `log` signs checkpoints of the log called `origin`."""
+    """Who seals: `seal` signs snapshots, `log` signs checkpoints of the log called `origin`.
+
+    `seal_keys` and `log_keys` may have signed the last snapshot, beside these two: who sealed before a rotation.
+    """
 
     origin: str
     seal: Signer
     log: Signer
     snapshot_lifetime: int  # seconds
+    seal_keys: tuple[PublicKey, ...] = ()
+    log_keys: tuple[PublicKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

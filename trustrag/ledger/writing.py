@@ -20,6 +20,7 @@ from trustrag.ledger.waiting import waiting_version
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.checkpoint import Checkpoint, Note, VerifierKey, sign_checkpoint, verify_checkpoint
 from trustrag.provenance.envelope import Envelope, sign, verify
+from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.standing import StandingEntry, bucket_of
 from trustrag.provenance.statement import (
@@ -434,14 +435,21 @@ class Writing:
                     f"the ledger is at another snapshot than {base.version}, which this write is for"
                 )
             return
+        sealer = self._sealer
         try:
-            verify(envelope, self._sealer.seal.public_key)
-            verify_checkpoint(note, [VerifierKey(self._sealer.origin, self._sealer.log.public_key)])
+            verify(envelope, _key_of(envelope, (sealer.seal.public_key, *sealer.seal_keys)))
+            log_keys = {sealer.log.public_key, *sealer.log_keys}
+            verify_checkpoint(note, [VerifierKey(sealer.origin, key) for key in log_keys])
         except (SignatureError, MalformedError) as error:
             raise LedgerError(
                 "the last snapshot is not signed by the keys that would seal the next one: give the snapshot"
                 " that the policy accepted as `base`"
             ) from error
+
+
+def _key_of(envelope: Envelope, keys: Sequence[PublicKey]) -> PublicKey:
+    """The key of these that the envelope claims; the first where it is none of them, and will not verify."""
+    return next((key for key in keys if key.key_id == envelope.key_id), keys[0])
 
 
 def _required(found: list[VersionRow], ruling: Ruling) -> list[VersionRow]:

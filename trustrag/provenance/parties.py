@@ -5,6 +5,7 @@ write into the past of an append-only log. Trust is in thousandths, since what i
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from trustrag.errors import AuthorityError, MalformedError, Refusal
 from trustrag.provenance.canonical import Digest, Encodable, Fields
@@ -13,26 +14,42 @@ from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import check_integer, check_segment, check_text, read_texts
 from trustrag.provenance.statement import Context
 
+MAX_REASON_BYTES: Final = 2048
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyKey:
-    """A public key and the log indices at which it may speak, first and last included."""
+    """A public key and the log indices at which it may speak, first and last included.
+
+    `reason` says why it was retired or revoked, where somebody said so.
+    """
 
     key: PublicKey
     first_valid_index: int = 0
     last_valid_index: int | None = None
     revoked: bool = False
+    reason: str | None = None
 
     def __post_init__(self) -> None:
         check_integer(self.first_valid_index, "firstValidIndex")
         if self.last_valid_index is not None:
             check_integer(self.last_valid_index, "lastValidIndex", self.first_valid_index)
+        if self.reason is not None:
+            check_text(self.reason, "reason", MAX_REASON_BYTES)
+            if self.speaks:
+                raise MalformedError("a key that may still speak has no reason for its end")
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it may sign what is yet to come: neither retired nor revoked."""
+        return not self.revoked and self.last_valid_index is None
 
     def objection(self, log_index: int) -> AuthorityError | None:
         """Why the key may not speak at this index of the log, or None when it may."""
         name = f"key {self.key.key_id[:16]}"
         if self.revoked:
-            return AuthorityError(Refusal.REVOKED_KEY, f"{name} is revoked")
+            why = "" if self.reason is None else f": {self.reason}"
+            return AuthorityError(Refusal.REVOKED_KEY, f"{name} is revoked{why}")
         if log_index < self.first_valid_index:
             reason = f"{name} speaks from log index {self.first_valid_index} on, not at {log_index}"
             return AuthorityError(Refusal.UNKNOWN_KEY, reason)
@@ -42,11 +59,13 @@ class PolicyKey:
         return None
 
     def to_json(self) -> dict[str, Encodable]:
+        ended: dict[str, Encodable] = {} if self.reason is None else {"reason": self.reason}
         return {
             "key": self.key.hex,
             "firstValidIndex": self.first_valid_index,
             "lastValidIndex": self.last_valid_index,
             "revoked": self.revoked,
+            **ended,
         }
 
     @classmethod
@@ -56,6 +75,7 @@ class PolicyKey:
             fields.integer("firstValidIndex"),
             fields.nullable("lastValidIndex", fields.integer),
             fields.boolean("revoked"),
+            fields.optional("reason", lambda name: fields.text(name, max_bytes=MAX_REASON_BYTES)),
         )
 
 

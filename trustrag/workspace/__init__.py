@@ -22,6 +22,7 @@ from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.replay import Replay
 from trustrag.retrieval.retriever import RankedPassage, SearchReport
 from trustrag.workspace.contracts import check_file, template, write_new
+from trustrag.workspace.custody import Custody, KeyChange
 from trustrag.workspace.history import History, RolledBack, approve_rollback
 from trustrag.workspace.reviews import Details
 from trustrag.workspace.wiring import AnyEmbedder, verify_evidence
@@ -38,6 +39,7 @@ __all__ = [
     "Chain",
     "Change",
     "Contract",
+    "Custody",
     "Decided",
     "Details",
     "Difference",
@@ -47,6 +49,7 @@ __all__ = [
     "Grounded",
     "History",
     "IngestReport",
+    "KeyChange",
     "KeyFact",
     "Link",
     "Metadata",

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from trustrag.authority.authority import file_name
 from trustrag.authority.reviewers import agree
+from trustrag.authority.words import file_name
 from trustrag.errors import ConfigError, MalformedError
 from trustrag.files import make_folder, write_whole
 from trustrag.ingest.agreed import signed_contract

@@ -111,18 +111,18 @@ class Opened:
     def writing(self) -> Iterator[Ledger]:
         """The ledger, open for writing, at a head that was not rolled back: nothing is ever sealed over an old copy."""
         with Ledger.open(self.folder, write=True) as ledger:
-            gate = self.gate()
             with ledger.view() as view:
                 try:
-                    gate.accept(view, self.clock())
+                    self._gate(self.policy).accept(view, self.clock())
                 except StaleError as error:
                     # One that has only expired may be followed by a new one; one that was put back may not.
                     if error.refusal is not Refusal.STALE_SNAPSHOT:
                         raise
             yield ledger
-            # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed.
+            # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed. The
+            # policy is asked for again: a rotation of keys changes it in between.
             with ledger.view() as view:
-                gate.accept(view, self.clock())
+                self._gate(self.policy).accept(view, self.clock())
 
     def sealer(self) -> Sealer:
         """Who seals, by keys that are held here. Raises ConfigError where they are not."""
@@ -132,6 +132,8 @@ class Opened:
             self.authority.signer(policy.seal.keys, "seal"),
             self.authority.signer(policy.log.keys, "sign the log"),
             SNAPSHOT_LIFETIME,
+            seal_keys=tuple(known.key for known in policy.seal.keys if not known.revoked),
+            log_keys=tuple(known.key for known in policy.log.keys if not known.revoked),
         )
 
     def _gate(self, policy: Policy) -> Gate:

@@ -40,6 +40,7 @@ from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
 from trustrag.workspace.contracts import Contracts
+from trustrag.workspace.custody import Custody
 from trustrag.workspace.history import History
 from trustrag.workspace.intake import take_in
 from trustrag.workspace.opened import Opened
@@ -175,6 +176,11 @@ class Workspace:
         """Who may say what, today."""
         return self.authority.policy
 
+    @property
+    def keys(self) -> Custody:
+        """The store's keys over time: rotate, retire, revoke."""
+        return Custody(self._opened)
+
     def add_source(
         self,
         name: str,
@@ -285,12 +291,21 @@ class Workspace:
         source: str | None = None,
         prefix: str = "",
         licence: str | None = None,
+        again: bool = False,
     ) -> AttestReport:
-        """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
+        """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line.
+
+        `again` signs what did not change, too, as its next version: after its key was replaced.
+        """
         documents = read(listed(paths), prefix=prefix, licence=licence)
         signer = self.authority.source_signer(source or self.authority.own_source())
         return attest_into(
-            Path(out), documents, signer=signer, context=self.policy.context, now=self._clock()
+            Path(out),
+            documents,
+            signer=signer,
+            context=self.policy.context,
+            now=self._clock(),
+            again=again,
         )
 
     # ---- rulings
