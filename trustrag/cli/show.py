@@ -63,6 +63,8 @@ def _print_passage(ranked: "RankedPassage") -> None:
         f"   VERIFIED source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) version {passage.version} "
         f"signed {_time(passage.issued_at)} key {passage.key_id[:16]}"
     )
+    if passage.reviewers:
+        typer.echo(f"   approved by {', '.join(passage.reviewers)}")
     told = ranked.explanation
     line = f"   score {ranked.score:.3f} relevance {ranked.relevance:.3f}"
     if told.supporters:
@@ -124,6 +126,7 @@ def passage_facts(passage: "VerifiedPassage") -> dict[str, object]:
         "probation": passage.probation,
         "verdict": "verified",
         "key": passage.key_id,
+        "reviewers": list(passage.reviewers),
         "signed": _time(passage.issued_at),
         "expires": _time(passage.expires),
         "licence": passage.licence,
