@@ -241,3 +241,24 @@ def test_a_contract_begins_a_probation_once(ws: Workspace, tmp_path: Path) -> No
     ws.authority.set_standing("wiki", probation=False)
     ws.contracts.sign(path)
     assert not ws.authority.source("wiki").probation, "enough of its documents were approved"
+
+
+def test_a_contract_that_cannot_be_signed_changes_nothing(
+    ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ws.contracts.init("wiki", tmp_path / "wiki.yaml")
+    kept = ws.folder / "contracts" / "wiki.yaml"
+
+    def fails(*_: object, **__: object) -> None:
+        raise ConfigError("no key here")
+
+    for signed_before in (False, True):
+        with monkeypatch.context() as broken:
+            broken.setattr(type(ws.authority), "publish", fails)
+            with pytest.raises(ConfigError, match="no key here"):
+                ws.contracts.sign(path)
+        assert kept.exists() is signed_before
+        signed = ws.contracts.sign(path)
+        path.write_text(path.read_text() + "# a line more\n")
+    assert ws.contracts.of("wiki") is not None
+    assert signed.digest == ws.authority.source("wiki").contract

@@ -107,8 +107,8 @@ def new(
 ) -> None:
     """Make a reviewer's key, on the reviewer's own machine.
 
-    Its public half is printed. It takes the store's public keys/ folder and nothing else. The operator then says `trustrag reviewer add NAME --key
-    PUBLIC`.
+    Its public half is printed. It takes the store's public keys/ folder and nothing else. The operator then says
+    `trustrag reviewer add NAME --key PUBLIC`.
     """
     publisher = open_publisher(keys_folder)
     key = publisher.new_reviewer_key(name, lambda: None if no_passphrase else new_passphrase())

@@ -61,6 +61,7 @@ class View:
         self._log = Log(session, memory.proved)
         self._tree = StandingTree(session, at)
         self._versions: dict[int, VersionRow | None] = {}
+        self._assignments: tuple[str, ...] | None = None
         self._proofs: dict[str, tuple[int, StandingEntry, StandingProof] | None] = {}
 
     # -- what was sealed
@@ -142,7 +143,10 @@ class View:
 
     def held(self, doc_id: str, version: int | None = None) -> Held:
         """What waits under this name (of this version, by default the newest that waits). Raises NotFoundError."""
-        return waiting.held(self._session, self._vectors, self._log, doc_id, version, self.snapshot())
+        if self._assignments is None:
+            self._assignments = waiting.assignments(self._session)
+        parts = self._session, self._vectors, self._log
+        return waiting.held(*parts, doc_id, version, self.snapshot(), self._assignments)
 
     def said(self) -> list[Said]:
         """What people said of ingests, oldest first, as it was logged. Raises LedgerError where the log was changed."""
