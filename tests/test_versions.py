@@ -47,7 +47,7 @@ def shown(ws: Workspace) -> list[str]:
     return [ranked.passage.text for ranked in ws.search(QUESTION).passages if ranked.passage.source == "acme"]
 
 
-def test_a_quiet_change_that_others_contradict_waits_until_it_is_restored(two: Workspace) -> None:
+def test_a_quiet_change_that_others_contradict_waits_until_it_is_approved(two: Workspace) -> None:
     report = publish(two, CHANGED)
     (held,) = report.quarantined
     assert held.reason == 'CHANGED_VALUE: "14" became "90"; staff still states the old value'
@@ -57,7 +57,7 @@ def test_a_quiet_change_that_others_contradict_waits_until_it_is_restored(two: W
     assert new.findings[0].startswith("CHANGED_VALUE hold at 0-58:")
     assert [each.doc_id for each in publish(two, CHANGED).unchanged] == ["policy.md"]
 
-    two.rule("restore", doc_id="policy.md", reason="the board decided so on Monday")
+    assert two.reviews.approve("policy.md").settled
     assert shown(two) == [CHANGED]
     assert [row.standing for row in two.history.document("policy.md")] == ["superseded", "active"]
     assert two.audit().problems == ()
@@ -101,10 +101,10 @@ def test_a_witness_edited_into_the_database_has_no_voice(two: Workspace) -> None
     assert "CHANGED_VALUE" in outcome.reason
 
 
-def test_what_is_hidden_waits_and_can_be_restored_as_well(ws: Workspace) -> None:
+def test_what_is_hidden_waits_and_can_be_approved_as_well(ws: Workspace) -> None:
     text = f"{REFUNDS}\U000e0069\U000e0067"
     assert len(publish(ws, text).quarantined) == 1
-    ws.rule("restore", doc_id="policy.md", reason="looked at it")
+    assert ws.reviews.approve("policy.md").settled
     assert shown(ws) == [text]
 
 

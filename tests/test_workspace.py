@@ -292,6 +292,8 @@ def test_a_source_added_elsewhere_is_known_without_opening_anew(ws: Workspace, d
             True,
         )
         other.ingest([docs / "logs.md"], source="wiki", prefix="wiki/")
+        assert "wiki/logs.md" not in found(ws), "on probation, it waits"
+        other.reviews.approve("wiki/logs.md")
     assert "wiki/logs.md" in found(ws)
 
 

@@ -84,6 +84,7 @@ INGESTED = sign(ingest_statement(SAID, DOC).encode(), KEYS["ingest"])
         make_policy(
             log=Log(ORIGIN, (policy_key("log", revoked=True, reason="its machine was broken into"),))
         ),
+        make_policy(sources=(replace(POLICY.sources[0], contract=Digest.of(b"agreed"), reviews=2),)),
         make_policy(review=Reviewers(), sources=(replace(POLICY.sources[0], active=False),)),
         make_policy(
             standing=Bounds(3, 0, 1000, 0, 1000),

@@ -15,7 +15,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The contract, a YAML
 
 contracts = typer.Typer(
     no_args_is_help=True,
-    help="What is agreed with a source about its documents (Open Data Contract Standard).",
+    help="What is agreed with a source about its documents.",
 )
 
 
@@ -28,7 +28,10 @@ def init(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a contract with sensible defaults and a comment on every clause."""
+    """Write a contract to be edited.
+
+    It has sensible defaults, and a comment on every clause.
+    """
     with open_workspace(context) as workspace:
         path = workspace.contracts.init(source, out)
     line = f"Wrote {path}. Edit it, then: trustrag contract check {path}; trustrag contract sign {path}"
@@ -37,7 +40,10 @@ def init(
 
 @contracts.command("check")
 def check(context: typer.Context, file: File, as_json: Json = False) -> None:
-    """Say what is wrong in a contract, each thing with its line and clause. Changes nothing."""
+    """Say what is wrong in a contract.
+
+    Each thing with its line and clause. Nothing changes.
+    """
     from trustrag.workspace import check_file
 
     try:

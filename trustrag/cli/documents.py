@@ -114,7 +114,10 @@ def history(
     doc: Annotated[str, typer.Argument(metavar="DOC", help="The document's id.")],
     as_json: Json = False,
 ) -> None:
-    """List every version of a document, what was noticed of it, and who approved or rejected it."""
+    """List every version of a document, and who decided what.
+
+    With what the screens noticed, and what reviewers said of it.
+    """
     with open_workspace(context) as workspace:
         rows = workspace.history.document(doc)
         if not rows:

@@ -34,9 +34,7 @@ Keys = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the file goes.")]
 
-reviews = typer.Typer(
-    no_args_is_help=True, help="The review desk: what the screens held, and what people decide."
-)
+reviews = typer.Typer(no_args_is_help=True, help="The review desk: what waits, and what people decide.")
 
 
 @reviews.command("list")
@@ -75,7 +73,10 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what waits: the text with what was noticed, the difference, who agrees, what would change."""
+    """Show one document that waits.
+
+    The text with what was noticed, the difference to what stands, who agrees, and what would change.
+    """
     if keys is not None:
         publisher = open_publisher(keys)
         shown, findings = publisher.read_case(doc)
@@ -124,7 +125,10 @@ def reject(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Reject what waits. Once as many people did as could have approved it, it is taken out; its bytes stay."""
+    """Reject what waits.
+
+    Once as many people did as could have approved it, it is taken out; its bytes stay.
+    """
     if keys is not None:
         return _elsewhere(doc, keys, by, reason, out, as_json)
     with open_workspace(context) as workspace:
@@ -153,7 +157,10 @@ def assign(
     version: Version = None,
     as_json: Json = False,
 ) -> None:
-    """Give what waits to one reviewer. Others may decide it all the same."""
+    """Give what waits to one reviewer.
+
+    Others may decide it all the same.
+    """
     with open_workspace(context) as workspace:
         snapshot = workspace.reviews.assign(doc, to, version=version)
         facts = {"document": doc, "reviewer": to, "snapshot": snapshot.version}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's name, as readers will see it.")]
 
 reviewers = typer.Typer(
-    no_args_is_help=True, help="Who looks at what the screens held: people, their keys, how many must agree."
+    no_args_is_help=True, help="Who looks at what the screens held, and how many must agree."
 )
 
 
@@ -84,7 +84,10 @@ def require(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say how many people have to approve: every document, or what is held of one source."""
+    """Say how many people have to approve.
+
+    Every document; or, with --source, what is held of that source.
+    """
     with open_workspace(context) as workspace:
         workspace.reviews.require(count, source)
         version = workspace.policy.version
@@ -102,10 +105,10 @@ def new(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a reviewer's key on the reviewer's own machine, and print its public half.
+    """Make a reviewer's key, on the reviewer's own machine.
 
-    It takes the store's public keys/ folder and nothing else. The operator then says `trustrag reviewer add NAME --key
-    PUBLIC`.
+    Its public half is printed. It takes the store's public keys/ folder and nothing else. The operator then says
+    `trustrag reviewer add NAME --key PUBLIC`.
     """
     publisher = open_publisher(keys_folder)
     key = publisher.new_reviewer_key(name, lambda: None if no_passphrase else new_passphrase())

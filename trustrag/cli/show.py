@@ -73,6 +73,8 @@ def _print_passage(ranked: "RankedPassage") -> None:
         f"   VERIFIED{_as_of(passage)} source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) "
         f"version {passage.version} signed {time_of(passage.issued_at)} key {passage.key_id[:16]}"
     )
+    if passage.reviewers:
+        typer.echo(f"   approved by {', '.join(passage.reviewers)}")
     told = ranked.explanation
     line = f"   score {ranked.score:.3f} relevance {ranked.relevance:.3f}"
     if told.supporters:
@@ -157,6 +159,7 @@ def passage_facts(passage: "VerifiedPassage") -> dict[str, object]:
         "probation": passage.probation,
         "verdict": "verified",
         "key": passage.key_id,
+        "reviewers": list(passage.reviewers),
         "signed": time_of(passage.issued_at),
         "expires": time_of(passage.expires),
         "licence": passage.licence,

@@ -125,7 +125,9 @@ def source_add(
     ] = None,
     probation: Annotated[
         bool,
-        typer.Option("--probation", help="New and unproved: shares one slot with all others on probation."),
+        typer.Option(
+            "--probation", help="New: waits for people, and shares one slot with all others on probation."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

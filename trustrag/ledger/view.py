@@ -73,6 +73,7 @@ class View:
         signed = self._snapshot.root if at is not None and self._snapshot is not None else None
         self._tree = StandingTree(session, at, signed, memory.past)
         self._versions: dict[int, VersionRow | None] = {}
+        self._assignments: tuple[str, ...] | None = None
         self._proofs: dict[str, tuple[int, StandingEntry, StandingProof] | None] = {}
 
     def past(self, version: int) -> "View":
@@ -196,7 +197,10 @@ class View:
 
     def held(self, doc_id: str, version: int | None = None) -> Held:
         """What waits under this name (of this version, by default the newest that waits). Raises NotFoundError."""
-        return waiting.held(self._session, self._vectors, self._log, doc_id, version, self.snapshot())
+        if self._assignments is None:
+            self._assignments = waiting.assignments(self._session)
+        parts = self._session, self._vectors, self._log
+        return waiting.held(*parts, doc_id, version, self.snapshot(), self._assignments)
 
     def said(self) -> list[Said]:
         """What people said of ingests, oldest first, as it was logged. Raises LedgerError where the log was changed."""

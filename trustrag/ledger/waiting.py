@@ -5,7 +5,7 @@ That something waits, rows tell: whoever edits them can hide it or show another,
 what was signed at ingest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from trustrag.errors import LedgerError, NotFoundError
 from trustrag.ledger.log import Log
@@ -50,7 +50,13 @@ def waiting_version(session: Session, doc_id: str, number: int | None) -> tuple[
 
 
 def held(
-    session: Session, vectors: VectorFile, log: Log, doc_id: str, number: int | None, last: Snapshot
+    session: Session,
+    vectors: VectorFile,
+    log: Log,
+    doc_id: str,
+    number: int | None,
+    last: Snapshot,
+    assignments: Sequence[str],
 ) -> Held:
     """What waits under this name, with its chunks. Raises NotFoundError, and LedgerError where rows are missing."""
     version, stay = waiting_version(session, doc_id, number)
@@ -66,18 +72,20 @@ def held(
         vectors=tuple(vectors.row(chunk.id) for chunk in chunks),
         source=log.logged(entry.source_index, last.log_size),
         ingest=log.logged(entry.ingest_index, last.log_size),
-        assigned=assigned(session, version),
+        assigned=_assigned(version, assignments),
     )
 
 
-def assigned(session: Session, version: VersionRow) -> str | None:
-    """To whom a version was given last: the snapshot that sealed it says so."""
+def assignments(session: Session) -> tuple[str, ...]:
+    """What the snapshots say that sealed an assignment, oldest first."""
+    reasons = (item.reason for item in session.snapshots() if item.action == "review")
+    return tuple(reason for reason in reasons if reason is not None and reason.startswith("assign "))
+
+
+def _assigned(version: VersionRow, assignments: Sequence[str]) -> str | None:
+    """To whom a version was given last."""
     told = Decision("assign", version.doc_id, version.version, "").told
-    names = [
-        item.reason.removeprefix(told)
-        for item in session.snapshots()
-        if item.action == "review" and item.reason is not None and item.reason.startswith(told)
-    ]
+    names = [reason.removeprefix(told) for reason in assignments if reason.startswith(told)]
     return names[-1] if names else None
 
 

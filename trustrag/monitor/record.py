@@ -171,7 +171,9 @@ def _missing(record: SourceRecord, bounds: Bounds) -> list[str]:
     if contradicted:
         missing.append(f"{_documents(contradicted)} contradicted by what others said before")
     if record.held:
-        missing.append(f"{_documents(len(record.held))} held ({_some(record.held)}): restore or withdraw")
+        missing.append(
+            f"{_documents(len(record.held))} held ({_some(record.held)}): review, restore or withdraw"
+        )
     if record.unproved:
         missing.append(
             f"{_documents(len(record.unproved))} not to be proved ({_some(record.unproved)}): audit the store"

@@ -1,5 +1,7 @@
 """The contracts of a workspace: a folder of files, each of which counts by the digest that the policy names."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trustrag.authority.reviewers import agree
@@ -35,11 +37,24 @@ class ContractFolder:
         except OSError:
             return None
 
-    def keep(self, source: str, data: bytes) -> Path:
-        """Put a contract there, whole or not at all."""
+    @contextmanager
+    def exchanged(self, source: str, data: bytes) -> Iterator[None]:
+        """Put a contract there, and the one before back where the block fails.
+
+        If we die within the block: the policy still names the one before, and what is taken in says so.
+        """
+        path = self.path(source)
+        before = path.read_bytes() if path.exists() else None
         make_folder(self.folder)
-        write_whole(self.path(source), data)
-        return self.path(source)
+        write_whole(path, data)
+        try:
+            yield
+        except BaseException:
+            if before is None:
+                path.unlink()
+            else:
+                write_whole(path, before)
+            raise
 
 
 class Contracts:
@@ -85,15 +100,14 @@ class Contracts:
         if contract is None:
             raise MalformedError(f"{path}: {problems[0]}")
         approved = Reviews(self._opened).approvals(contract.source) if contract.probation else 0
-        # The file first: if we die between the two, the policy still names the old one, and says so clearly.
-        self._files.keep(contract.source, path.read_bytes())
-        agree(
-            self._opened.authority,
-            contract.source,
-            contract.digest,
-            contract.reviewers,
-            probation=approved < (contract.probation or 0),
-        )
+        with self._files.exchanged(contract.source, path.read_bytes()):
+            agree(
+                self._opened.authority,
+                contract.source,
+                contract.digest,
+                contract.reviewers,
+                probation=approved < (contract.probation or 0),
+            )
         return contract
 
     def of(self, source: str) -> Contract | None:

@@ -195,7 +195,8 @@ class Workspace:
 
         `trust` (0 to 1) weighs it in ranking; `scope` is one or more prefixes of tenant/collection/docId (all of the
         collection by default); sources of one `owner` have one voice. With `public_key` (64 hex digits) it signs
-        elsewhere; else a key is made here. Raises `ConflictError` for a name that is taken.
+        elsewhere; else a key is made here. On `probation`, what it brings waits until people approved enough of it. Raises
+        `ConflictError` for a name that is taken.
         """
         return self.authority.add_source(
             name,
