@@ -385,6 +385,7 @@ class Workspace:
             weights=[ranked.score for ranked in report.passages],
             contested=bool(report.contested),
             refused=len(report.refused),
+            left_out=len(report.left_out),
             strict=mode == "strict",
             generator=generator,
             nearness=lambda sentences: self.embedder.embed(sentences) @ self.embedder.embed_query(question),
