@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from trustrag.ingest.code import BY_MEDIA_TYPE
 from trustrag.ingest.document import Document
 from trustrag.ingest.screening.base import Finding, Severity, shown
 
@@ -72,7 +73,8 @@ class LicenceScreen:
                 yield Finding("LICENCE", Severity.HOLD, 0, 0, problem, "")
         elif self.allowed:
             yield Finding("LICENCE", Severity.HOLD, 0, 0, "no licence is declared", "")
-        yield from _found(document.text, declared)
+        if document.media_type not in BY_MEDIA_TYPE:  # what a source file's header says is the business of `code`
+            yield from _found(document.text, declared)
 
     def _objection(self, declared: str) -> str:
         keys = licences(declared)
