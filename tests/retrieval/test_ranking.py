@@ -27,6 +27,13 @@ def test_one_source_with_many_texts_does_not_win() -> None:
     assert "m" not in sources(rerank(QUESTION, candidates(*flood, *honest())))
 
 
+def test_who_repeats_itself_still_comes_before_what_is_off_the_topic() -> None:
+    """A page that says one thing in several passages is often the only one that answers."""
+    page = [Candidate(text, "almanac", 0.9) for text in LIES]
+    others = [Candidate(text, f"other{place}", 0.3) for place, text in enumerate(ELSEWHERE)]
+    assert sources(rerank(QUESTION, [*page, *others])) == ["almanac"] * 5
+
+
 def test_several_keys_that_collude_do_not_win() -> None:
     swarm = [(f"m{place % 3}", text) for place, text in enumerate(LIES)]
     assert not {"m0", "m1", "m2"} & set(sources(rerank(QUESTION, candidates(*swarm, *honest()[1:]))))

@@ -15,6 +15,8 @@ Matrix = NDArray[np.float64]
 
 COPIED = 0.5
 """Share of the shorter text's five-word runs that, found in another text, makes it a copy and not an agreement."""
+REPRINT = 0.7
+"""The same share from which it is that text again, and worth nothing beside it."""
 
 
 TEXT = f"text/1 (rapidfuzz {rapidfuzz.__version__})"
@@ -66,9 +68,17 @@ class Likeness:
     @property
     def copies(self) -> NDArray[np.bool_]:
         """bool[n, n]: one is mostly made of the other's words in the other's order; false on the diagonal."""
-        copies = np.maximum(self.copied, self.copied.T) >= COPIED
-        np.fill_diagonal(copies, False)
-        return copies
+        return self._taken(COPIED)
+
+    @property
+    def reprints(self) -> NDArray[np.bool_]:
+        """bool[n, n]: one is the other again, give or take a few words; false on the diagonal."""
+        return self._taken(REPRINT)
+
+    def _taken(self, share: float) -> NDArray[np.bool_]:
+        taken = np.maximum(self.copied, self.copied.T) >= share
+        np.fill_diagonal(taken, False)
+        return taken
 
 
 def compare(passages: Sequence[Passage], memory: PairMemory | None = None) -> Likeness:

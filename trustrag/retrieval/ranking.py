@@ -51,7 +51,7 @@ __all__ = [
 Mode = Literal["weighted", "strict", "report"]
 Weights = NDArray[np.float64]
 
-REPEATED, ECHOED, COPIED, REPRINTED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.75, 0.05, 0.65, 0.4
+REPEATED, ECHOED, COPIED, REPRINTED, UNSUPPORTED, CONTRADICTED = 0.4, 0.05, 0.75, 0.05, 0.65, 0.4
 """What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is made
 for retrieval and nothing else; another's copy adds little, a second one less, and a source's own nothing; a key on
 probation that no established source supports gives way, and one that an established source contradicts has to wait."""
@@ -59,8 +59,6 @@ SUPPORT = 0.15
 """The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
 AGREES = 0.5
 """Agreement from which one source counts as another's supporter."""
-NEAR_COPY = 0.7
-"""Share of the shorter text's word runs found in another from which it is that text again."""
 PROBATION_SHARE = 5
 """One place in five, at least one, is open to all keys on probation together."""
 
@@ -296,10 +294,10 @@ def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
     Another's copy is worth more than one's own: a flood of one text ranks below whoever else says it.
     """
     factor = np.ones(len(candidates))
-    same = np.maximum(alike.copied, alike.copied.T) >= NEAR_COPY
+    again = alike.reprints
     order = sorted(range(len(candidates)), key=lambda i: (_since(candidates[i]), -candidates[i].relevance, i))
     for place, i in enumerate(order):
-        before = {alike.owners[j] for j in order[:place] if same[i, j]}
+        before = {alike.owners[j] for j in order[:place] if again[i, j]}
         if alike.owners[i] in before:
             factor[i] = REPRINTED
         elif before:
