@@ -35,11 +35,11 @@ def test_a_founded_store_has_a_key_for_each_purpose_and_no_two_alike(authority: 
     facts = authority.key_facts()
     assert [fact.purpose for fact in facts] == [
         *("trust root", "trust targets", "trust snapshot", "trust timestamp"),
-        *("ingest", "screen", "seal", "log", "source acme"),
+        *("ingest", "screen", "seal", "answer", "log", "source acme"),
     ]
     assert len({fact.public for fact in facts}) == len(facts)
     assert all(fact.held for fact in facts)
-    assert [fact.expires is not None for fact in facts] == [True] * 4 + [False] * 5
+    assert [fact.expires is not None for fact in facts] == [True] * 4 + [False] * 6
     assert authority.own_source() == "acme"
     assert authority.notices() == []
 

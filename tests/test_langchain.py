@@ -186,9 +186,10 @@ def test_the_reranker_believes_no_metadata(store: TrustedVectorStore) -> None:
 def test_what_strict_mode_left_out_is_told(
     store: TrustedVectorStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.workspace.add_source("blog", probation=True)
+    store.workspace.add_source("blog")
     blog = Document(page_content="Audit logs are kept for two weeks, says the blog.", id="blog")
     store.add_documents([blog], source="blog")
+    store.workspace.authority.set_standing("blog", probation=True)
     strict = ProvenanceRetriever(workspace=store.workspace, k=10, mode="strict")
     found = strict.invoke("audit logs")
     assert "blog" not in [document.id for document in found]

@@ -91,13 +91,13 @@ def test_a_real_folder_keeps_its_ids_metadata_and_vectors(folder: Path, workspac
 def test_what_is_signed_says_where_vectors_came_from(folder: Path, workspace: Workspace) -> None:
     import_faiss(workspace, folder, source="acme", prefix="kept/")
     import_faiss(workspace, folder, source="acme", prefix="made/", re_embed=True)
-    with workspace._reader().reading() as (session, _):
+    with workspace._opened.reader().reading() as (session, _):
         entries = {
             name: session.standing_of(next(reversed(session.versions(name))).row)[-1].entry
             for name in ("kept/rule-1", "made/rule-1")
         }
     told = {}
-    with workspace._reader().view() as view:
+    with workspace._opened.reader().view() as view:
         for name, entry in entries.items():
             statement = parse_statement(view.envelope(StandingEntry.parse(entry).ingest_index).payload)
             assert isinstance(statement, IngestStatement)

@@ -106,7 +106,7 @@ def test_what_two_approve_stands_under_their_names(ws: Workspace) -> None:
     assert ws.reviews.approve("refunds", by="cid").settled
     (passage,) = ws.read("refunds")
     assert (passage.version, passage.reviewers) == (2, ("ann", "cid"))
-    assert [row.standing for row in ws.history("refunds")] == ["superseded", "active"]
+    assert [row.standing for row in ws.history.document("refunds")] == ["superseded", "active"]
     assert ws.reviews.approvals("wiki") == 1
     assert ws.read("lunch")[0].reviewers == ()
     with pytest.raises(NotFoundError):

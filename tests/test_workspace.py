@@ -112,7 +112,7 @@ def test_the_public_keys_may_lie_elsewhere_and_no_private_key_lies_in_the_worksp
         made.ingest([docs], source="acme")
     assert (tmp_path / "public" / "metadata" / "timestamp.json").exists()
     assert not any(tmp_path.rglob("*.key"))
-    assert len(list(home().rglob("*.key"))) == 9
+    assert len(list(home().rglob("*.key"))) == 10
     with Workspace.open(tmp_path / "kb") as opened:
         assert found(opened) == {"logs.md", "lunch.md"}
 

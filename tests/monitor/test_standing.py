@@ -67,7 +67,7 @@ def let_in(workspace: Workspace, texts: list[str], *, start: int = 0) -> None:
     papers = [document(f"new/{place}", text) for place, text in enumerate(texts, start)]
     workspace.ingest_documents(papers, source="new")
     for paper in papers:
-        if workspace.history(paper.doc_id)[-1].standing == "quarantined":
+        if workspace.history.document(paper.doc_id)[-1].standing == "quarantined":
             workspace.reviews.approve(paper.doc_id)
 
 
