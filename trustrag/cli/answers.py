@@ -66,7 +66,7 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find passages: those that are proved, and why others are not.
+    """Find passages that are proved, and why others are not.
 
     Exit status 1 where a passage was found and refused, or no document has a field of the filter.
     """
@@ -172,7 +172,7 @@ def audit(
 
 
 def mcp(context: typer.Context) -> None:
-    """Serve search, fetch and ask to an assistant (MCP over stdio)."""
+    """Serve search, fetch and ask to an assistant (MCP, stdio)."""
     from trustrag.service.mcp import serve
 
     with open_workspace(context) as workspace:

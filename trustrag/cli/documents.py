@@ -154,7 +154,7 @@ def history(
 def quarantine(
     context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None, as_json: Json = False
 ) -> None:
-    """Take a document (or all of a source) out until it is restored."""
+    """Take a document or source out until it is restored."""
     _rule(context, "quarantine", doc, source, reason, as_json)
 
 

@@ -81,7 +81,10 @@ def keys_new(
 
 @keys.command("list")
 def keys_list(context: typer.Context, as_json: Json = False) -> None:
-    """List every key: purpose, id, whether it is held here, until when or from which to which log entry it speaks."""
+    """List every key: what it is for, and how long it may speak.
+
+    A key of the policy speaks from one log entry to another; a role of the trust root until a date. Held: it is here.
+    """
     with open_workspace(context) as workspace:
         rows = workspace.authority.key_facts()
         if as_json:
@@ -119,7 +122,7 @@ def keys_refresh(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Renew what expires: the trust root's roles, and the snapshot."""
+    """Renew what expires: trust root's roles, and the snapshot."""
     with open_workspace(context, notices=False) as workspace:
         expires = workspace.refresh(root=root)
         lines = (f"{role:12} until {_date(until)}" for role, until in expires.items())
@@ -147,10 +150,11 @@ def keys_rotate(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is signed with the policy.")] = "rotated",
     as_json: Json = False,
 ) -> None:
-    """Let a new key speak from the next log entry on; the one before it keeps what it signed.
+    """Let a new key speak from the next log entry on.
 
-    What stands is sealed anew with it, at once. A source that signs elsewhere makes its new key there (`trustrag keys
-    new`), hands in what it signed with the old one, and has the new one put in its place with --key.
+    The one before it keeps what it signed. What stands is sealed anew with it, at once. A source that signs elsewhere
+    makes its new key there (`trustrag keys new`), hands in what it signed with the old one, and has the new one put
+    in its place with --key.
     """
     if sum(bool(one) for one in (purpose, source, reviewer)) != 1:
         raise typer.BadParameter("name a purpose, --source or --reviewer, one of them", ctx=context)
@@ -168,7 +172,7 @@ def keys_retire(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is signed with the policy.")] = "retired",
     as_json: Json = False,
 ) -> None:
-    """Let a key sign nothing more; what it signed in time still counts.
+    """Let a key sign nothing more; what it signed in time counts.
 
     The last key for ingest, screen, seal, answer or log is not retired: rotate it.
     """
@@ -183,11 +187,11 @@ def keys_revoke(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is signed with the policy.")],
     as_json: Json = False,
 ) -> None:
-    """Silence all that a key ever signed, from the next query on, in every process. Nothing is indexed again.
+    """Silence all that a key ever signed, in every process.
 
-    Where the operator could not go on without it (ingest, screen, seal, answer, log), a new one takes its place at once. Of a
-    seal or log key, evidence made before is refused from now on: make it again. Run again, it goes on where it was
-    interrupted.
+    From the next query on, and nothing is indexed again. Where the operator could not go on without it (ingest,
+    screen, seal, answer, log), a new one takes its place at once. Of a seal or log key, evidence made before is
+    refused from now on: make it again. Run again, it goes on where it was interrupted.
     """
     with open_workspace(context) as workspace:
         _say_changed(as_json, "Revoked", workspace.keys.revoke(key, reason=reason))
@@ -204,10 +208,10 @@ def keys_passphrase(
     no_passphrase: NoPassphrase = False,
     as_json: Json = False,
 ) -> None:
-    """Change the passphrase of all private keys that are held here for the store.
+    """Change the passphrase of all private keys held here.
 
-    The old one is asked for, or read from the file that TRUSTRAG_PASSPHRASE_FILE names; the new one is asked for twice.
-    Files that were exported before keep the old one.
+    The old one is asked for, or read from the file that TRUSTRAG_PASSPHRASE_FILE names; the new one is asked for
+    twice. Files that were exported before keep the old one.
     """
     keyring = _keyring(context, store)
     given = None if new_file is None else _passphrase_in(new_file)
@@ -229,9 +233,10 @@ def keys_export(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Write one of your own private keys to a file, for a backup or another machine of yours.
+    """Write one of your own private keys to a file.
 
-    It is encrypted as it is here. Whoever has the file and the passphrase signs as you.
+    For a backup, or another machine of yours. It is encrypted as it is here. Whoever has the file and the passphrase
+    signs as you.
     """
     from trustrag.keyring import write_key_file
 
@@ -259,7 +264,7 @@ def keys_import(
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
 ) -> None:
-    """Take in a private key of your own that was exported on another machine.
+    """Take in a private key of your own from another machine.
 
     --passphrase-file is for the passphrase that the file came with, where it is another than that of the keys here.
     """

@@ -36,7 +36,7 @@ def import_faiss(
     licence: Licence = None,
     as_json: Json = False,
 ) -> None:
-    """Take over a LangChain FAISS folder: ids, texts, metadata and vectors.
+    """Take over a LangChain FAISS folder and its vectors.
 
     Nothing in its pickle is run. Vectors are kept if a random part of them, embedded again, comes out the same; else say
     --re-embed. Run twice it changes nothing; interrupted, it goes on where it stopped.

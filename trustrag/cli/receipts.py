@@ -22,10 +22,10 @@ def replay(
     receipt: Annotated[Path, typer.Argument(help="What `trustrag search --receipt` wrote.")],
     as_json: Json = False,
 ) -> None:
-    """Search again what a receipt says was searched, exactly, and say whether the same passages come out.
+    """Do the search of a receipt again, and compare the two.
 
-    An index that hid or reordered passages is found out here, by anyone who holds the snapshot. Exit status 1 where the
-    two differ.
+    It is searched exactly, on the snapshot that the receipt names. An index that hid or reordered passages is found
+    out here, by anyone who holds the snapshot. Exit status 1 where the two differ.
     """
     try:
         data = receipt.read_bytes()

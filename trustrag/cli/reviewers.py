@@ -64,7 +64,7 @@ def list_reviewers(context: typer.Context, as_json: Json = False) -> None:
 
 @reviewers.command("remove")
 def remove(context: typer.Context, name: Name, as_json: Json = False) -> None:
-    """Let a person approve nothing more. What they approved stands."""
+    """Let a person approve nothing more; the past stands."""
     with open_workspace(context) as workspace:
         workspace.reviews.remove_reviewer(name)
         version = workspace.policy.version

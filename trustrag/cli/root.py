@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The ceremony file.")]
 
 root = typer.Typer(
-    no_args_is_help=True, help="The trust root's keys and thresholds, changed by several who sign one file."
+    no_args_is_help=True, help="The trust root's keys and thresholds, changed by many."
 )
 
 
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 @root.command("show")
 def root_show(context: typer.Context, as_json: Json = False) -> None:
-    """Show the roles of the trust root: version, expiry, how many of which keys have to sign."""
+    """Show the trust root: its roles, keys, thresholds and expiry."""
     with open_workspace(context) as workspace:
         trust = workspace.authority.trust_root()
         facts = {
@@ -76,9 +76,10 @@ def root_key(
     no_passphrase: NoPassphrase = False,
     as_json: Json = False,
 ) -> None:
-    """Make a signer's key on a machine that has nothing of the store; print its public half.
+    """Make a signer's key here, where nothing of the store is.
 
-    Whoever keeps the store puts it in a role with `trustrag root propose --add ROLE=PUBLIC`.
+    Its public half is printed; whoever keeps the store puts it in a role with `trustrag root propose --add
+    ROLE=PUBLIC`.
     """
     from trustrag.signatory import new_key
 
@@ -127,10 +128,10 @@ def root_propose(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the next root to a file, for all to sign who have to. Nothing is signed or changed yet.
+    """Write the next root to a file, for others to sign.
 
-    The roles are root, targets (signs the policy), snapshot and timestamp (sign with every change, so their keys lie where
-    the store is).
+    Nothing is signed or changed yet. The roles are root, targets (signs the policy), snapshot and timestamp (sign
+    with every change, so their keys lie where the store is).
     """
     from trustrag.signatory import described, read_proposal
 
@@ -162,7 +163,7 @@ def root_propose(
 
 @root.command("read")
 def root_read(file: File, as_json: Json = False) -> None:
-    """Show what a ceremony file proposes, and who signed it; sign nothing."""
+    """Show what a ceremony file proposes, and who signed it."""
     from trustrag.signatory import Signing
 
     signing = Signing.open(file)
@@ -184,10 +185,10 @@ def root_sign(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before signing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a ceremony file proposes, ask, and sign it with the keys that are held here.
+    """Show what a ceremony file proposes, ask, and sign it.
 
-    Needs the file and your own key, and nothing else of the store. A file that does not go on from the root that was
-    pinned here is refused.
+    With the keys that are held here. Needs the file and your own key, and nothing else of the store. A file that does
+    not go on from the root that was pinned here is refused.
     """
     from trustrag.signatory import Signing
 
@@ -217,9 +218,10 @@ def root_publish(
     ],
     as_json: Json = False,
 ) -> None:
-    """Put the signed copies of one ceremony file together, and put what they propose in force.
+    """Put what enough people signed in force.
 
-    Interrupted, the same command goes on where this one stopped.
+    Takes the signed copies of one ceremony file together. Interrupted, the same command goes on where this one
+    stopped.
     """
     from trustrag.signatory import described, read_proposal
 

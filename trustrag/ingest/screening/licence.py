@@ -73,7 +73,9 @@ class LicenceScreen:
                 yield Finding("LICENCE", Severity.HOLD, 0, 0, problem, "")
         elif self.allowed:
             yield Finding("LICENCE", Severity.HOLD, 0, 0, "no licence is declared", "")
-        if document.media_type not in BY_MEDIA_TYPE:  # what a source file's header says is the business of `code`
+        if (
+            document.media_type not in BY_MEDIA_TYPE
+        ):  # what a source file's header says is the business of `code`
             yield from _found(document.text, declared)
 
     def _objection(self, declared: str) -> str:
