@@ -191,7 +191,7 @@ def arrangement(
 
 
 def held_out(path: Path, embedder: Embedder) -> None:
-    """Clean passages that nothing was set by, each published by its publisher."""
+    """Clean passages of other pools, each published by its publisher; no flood threshold was set by them."""
     batches: dict[str, list[tuple[str, str]]] = {}
     for number, row in enumerate(lines_of(path)):
         name = "".join(char if char.isalnum() else "-" for char in str(row["publisher"]).lower()).strip("-")[
