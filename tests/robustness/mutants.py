@@ -35,6 +35,9 @@ TIMEOUT = 300  # seconds; a mutant that hangs was noticed, too
 
 EQUIVALENT: dict[str, str] = {
     "canonical: never: if not math.isfinite(value)": "RFC 8785 has no infinity: what was read is written again, and refused",
+    "canonical: without: isinstance(value, dict) in if isinstance(value, dict) and encode_metadata(value) != data": (
+        "what is no object is refused two lines later"
+    ),
 }
 """Mutants that no test can tell from the original, and why."""
 
