@@ -280,6 +280,7 @@ ROOT = b64encode(Digest.of(b"root").value).decode()
         "log\n5\n\n",
         f"log\r\n5\n{ROOT}\n",
         f"log\n5\n{ROOT}\nex\ttension\n",
+        f"log\n5\n{ROOT}\nan extension without its end",
     ],
 )
 def test_what_is_no_checkpoint_is_malformed(text: str) -> None:
