@@ -38,6 +38,7 @@ EQUIVALENT: dict[str, str] = {
     "canonical: without: isinstance(value, dict) in if isinstance(value, dict) and encode_metadata(value) != data": (
         "what is no object is refused two lines later"
     ),
+    "evidence: without: proved.add((digest, index, root))": "a fact that is not remembered is proved again",
 }
 """Mutants that no test can tell from the original, and why."""
 
