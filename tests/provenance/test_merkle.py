@@ -315,3 +315,10 @@ def test_noise_is_no_proof(first: int, second: int, value: bytes, proof: list[by
         merkle.verify_inclusion(first, second, value, proof, merkle.EMPTY_ROOT)
     with pytest.raises(ProofError):
         merkle.verify_consistency(first, second, value, merkle.EMPTY_ROOT, proof)
+
+
+@pytest.mark.parametrize(("old", "new"), [(0, 0), (0, 4), (4, 4), (5, 5), (5, 4)])
+def test_sizes_between_which_nothing_can_be_proved(old: int, new: int) -> None:
+    for count in range(5):
+        with pytest.raises(ProofError, match=f"from size {old} to {new}"):
+            merkle.roots_from_consistency(old, new, bytes(32), [bytes(32)] * count)
