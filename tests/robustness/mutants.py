@@ -31,7 +31,7 @@ from typing import TypeAlias
 ROOT = Path(__file__).resolve().parent.parent.parent
 CORE = ROOT / "trustrag" / "provenance"
 TESTS = ROOT / "tests" / "provenance"
-TIMEOUT = 300  # seconds; a mutant that hangs was noticed, too
+TIMEOUT = 60  # seconds; a mutant that hangs was noticed, too
 
 EQUIVALENT: dict[str, str] = {
     "canonical: never: if not math.isfinite(value)": "RFC 8785 has no infinity: what was read is written again, and refused",
