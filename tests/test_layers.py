@@ -13,10 +13,15 @@ ROWS: list[dict[str, set[str]]] = [
     {"errors": set()},
     {"files": set(), "settings": set()},
     {"provenance": set(), "index": set(), "consistency": set()},
-    {"ledger": {"provenance"}, "trustroot": {"provenance", "files"}, "keyring": {"provenance", "files"}},
+    {"stored": {"provenance"}},
+    {
+        "ledger": {"provenance", "stored"},
+        "trustroot": {"provenance", "files"},
+        "keyring": {"provenance", "files"},
+    },
     {
         "ingest": {"ledger", "provenance", "consistency"},
-        "retrieval": {"ledger", "provenance", "consistency", "index"},
+        "retrieval": {"stored", "keyring", "provenance", "consistency", "index"},
         "monitor": {"ledger", "provenance", "consistency"},
         "authority": {"trustroot", "keyring", "provenance"},
     },

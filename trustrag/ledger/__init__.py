@@ -6,22 +6,17 @@ from trustrag.ledger.ledger import Ledger
 from trustrag.ledger.model import (
     Action,
     Admission,
-    Changes,
-    Ids,
     Problem,
     Ruling,
     Sealer,
     Snapshot,
     SourceRows,
     Standing,
-    StoredPassage,
     StoredText,
-    UnprovedPassage,
-    Vectors,
     VersionRow,
-    matches,
 )
 from trustrag.ledger.view import View
+from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors, matches
 
 __all__ = [
     "Action",

@@ -26,18 +26,7 @@ from trustrag.ledger.admission import Desk
 from trustrag.ledger.connection import connect, translated
 from trustrag.ledger.history import Publisher, Withdrawals
 from trustrag.ledger.lock import WriterLock
-from trustrag.ledger.model import (
-    Admission,
-    Changes,
-    Ids,
-    Ruling,
-    Sealer,
-    Snapshot,
-    StoredPassage,
-    UnprovedPassage,
-    Vectors,
-    VersionRow,
-)
+from trustrag.ledger.model import Admission, Ruling, Sealer, Snapshot, VersionRow
 from trustrag.ledger.schema import migrate, require_current
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.vectors import VectorFile
@@ -47,6 +36,7 @@ from trustrag.provenance.canonical import Encodable, Fields, Json, Metadata, enc
 from trustrag.provenance.evidence import Head
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.statement import Context, EmbedderId
+from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors
 
 DATABASE = "ledger.db"
 VECTORS = "vectors.f32"

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from trustrag.errors import LedgerError
 from trustrag.ledger.connection import FAILURES, failed, translated
-from trustrag.ledger.model import Ids, Ruling, Snapshot, VersionRow
+from trustrag.ledger.model import Ruling, Snapshot, VersionRow
 from trustrag.ledger.rows import (
     CHUNK,
     SNAPSHOT,
@@ -35,6 +35,7 @@ from trustrag.ledger.rows import (
 )
 from trustrag.ledger.schema import require_current
 from trustrag.provenance.canonical import Digest
+from trustrag.stored import Ids
 
 Value = None | int | str | bytes
 Term = tuple[str, str]  # a metadata field and what stands for its value

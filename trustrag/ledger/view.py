@@ -8,17 +8,7 @@ import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
 from trustrag.ledger.log import Log, Proved, node_of
-from trustrag.ledger.model import (
-    Changes,
-    Ids,
-    Snapshot,
-    SourceRows,
-    StoredPassage,
-    UnprovedPassage,
-    Vectors,
-    VersionRow,
-    term,
-)
+from trustrag.ledger.model import Snapshot, SourceRows, VersionRow
 from trustrag.ledger.rows import ChunkRow
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import StandingTree
@@ -28,6 +18,7 @@ from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head
 from trustrag.provenance.merkle import inclusion_path
 from trustrag.provenance.standing import StandingEntry, StandingProof, standing_root
+from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors, term
 
 _MAX_SPANS = 16
 _MAX_ENTRIES = 4096

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trustrag.errors import MalformedError, Refusal, StaleError, VerificationError
-from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.evidence import (
     Head,
@@ -23,6 +22,7 @@ from trustrag.provenance.evidence import (
 )
 from trustrag.provenance.policy import Policy, SeenCheckpoint, TrustedSnapshot
 from trustrag.provenance.statement import Context
+from trustrag.stored import Store, StoredPassage, StoreView, UnprovedPassage
 
 _ATTEMPTS = 5
 
@@ -72,7 +72,7 @@ class Gate:
         self._accepted: tuple[Head, int, TrustedSnapshot] | None = None
 
     @contextmanager
-    def opened(self, ledger: Ledger, now: int) -> Iterator[tuple[View, TrustedSnapshot]]:
+    def opened(self, ledger: Store, now: int) -> Iterator[tuple[StoreView, TrustedSnapshot]]:
         """A view of the ledger and the snapshot that it shows, accepted; raises as `accept`.
 
         A view that was opened just before another thread or process sealed and remembered the next snapshot
@@ -89,7 +89,7 @@ class Gate:
                 yield view, snapshot
                 return
 
-    def accept(self, view: View, now: int) -> TrustedSnapshot:
+    def accept(self, view: StoreView, now: int) -> TrustedSnapshot:
         """The snapshot that this view shows, if it is signed, fresh, and extends all that was seen before.
 
         The answer is kept until the ledger shows another head, the memory knows more, or its time is over.
@@ -145,7 +145,7 @@ class Gate:
         return [self.prove(passage, snapshot, now) for passage in stored]
 
 
-def _extension(view: View, old_size: int, head: Head) -> list[bytes]:
+def _extension(view: StoreView, old_size: int, head: Head) -> list[bytes]:
     """What shows that this head's log extends its first `old_size` entries; empty where nothing could."""
     size = Checkpoint.parse(Note.parse(head.checkpoint).text).size
     return view.consistency(old_size, size) if 0 < old_size < size else []

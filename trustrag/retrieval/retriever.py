@@ -23,7 +23,6 @@ from trustrag.index.base import Hit, Ids, Vector, VectorIndex, Vectors
 from trustrag.index.embedding import Embedder
 from trustrag.index.locks import ReadWriteLock
 from trustrag.index.opening import open_index
-from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.evidence import Head, RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage
@@ -31,6 +30,7 @@ from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.pool import Pool
 from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, rerank
+from trustrag.stored import Store, StoredPassage, StoreView, UnprovedPassage
 
 SOURCE_SHARE = 4
 """Places that one source may take among the candidates: this many, or as many as were asked for if more.
@@ -108,7 +108,7 @@ class Retriever:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Store,
         index_folder: Path,
         embedder: Embedder,
         gate: Gate,
@@ -222,7 +222,7 @@ class Retriever:
         unit: Vector = (query / np.float32(length)).astype(np.float32)
         return unit
 
-    def _drawn(self, view: View, version: int, pool: Pool) -> Iterator[StoredPassage | UnprovedPassage]:
+    def _drawn(self, view: StoreView, version: int, pool: Pool) -> Iterator[StoredPassage | UnprovedPassage]:
         """Candidates, nearest first, for as long as the pool wants any, drawing deeper and deeper.
 
         Once a source has its share, the index is asked for the others only. To fill the answer this goes to
@@ -245,7 +245,7 @@ class Retriever:
                 depth = max(2 * depth, DEPTH)
 
     def _hits(
-        self, view: View, version: int, pool: Pool, sources: frozenset[str] | None, count: int
+        self, view: StoreView, version: int, pool: Pool, sources: frozenset[str] | None, count: int
     ) -> list[Hit]:
         """What the index says is nearest: at most `count` hits."""
         with self._turns.reading():
@@ -258,7 +258,7 @@ class Retriever:
             except (RuntimeError, ValueError) as error:
                 raise BackendError(f"the index failed: {error}") from error
 
-    def _follow(self, view: View, version: int) -> None:
+    def _follow(self, view: StoreView, version: int) -> None:
         """Bring the index to this view, unless it is there or further."""
         if self._version is not None and self._version >= version:
             return
@@ -293,7 +293,7 @@ class Retriever:
             _LOG.warning("%s", error)
 
 
-def _vectors(view: View, ids: Ids) -> Vectors:
+def _vectors(view: StoreView, ids: Ids) -> Vectors:
     """The ledger's vectors for a cache file; ids that the ledger never gave make the file foreign."""
     try:
         return view.vectors(ids)

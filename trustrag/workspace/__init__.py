@@ -10,9 +10,10 @@ from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
 from trustrag.provenance.policy import Bounds, Source
 from trustrag.retrieval.answer import Abstained, Grounded
+from trustrag.retrieval.embedders import AnyEmbedder
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import RankedPassage, SearchReport
-from trustrag.workspace.wiring import AnyEmbedder, verify_evidence
+from trustrag.workspace.wiring import verify_evidence
 from trustrag.workspace.workspace import Workspace
 
 __all__ = [

@@ -14,10 +14,11 @@ from trustrag.errors import Refusal, StaleError
 from trustrag.index.embedding import Embedder
 from trustrag.ledger import Ledger, Sealer
 from trustrag.provenance.policy import Policy
+from trustrag.retrieval.embedders import AnyEmbedder, opened_embedder, require_same_embedder
 from trustrag.retrieval.gate import Gate
+from trustrag.retrieval.memory import LongMemory
 from trustrag.retrieval.retriever import Retriever
 from trustrag.settings import Settings
-from trustrag.workspace.wiring import AnyEmbedder, LongMemory, opened_embedder, require_same_embedder
 
 
 class Opened:

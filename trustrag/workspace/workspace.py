@@ -34,20 +34,17 @@ from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.policy import Policy, Source
 from trustrag.provenance.statement import Context
 from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
+from trustrag.retrieval.embedders import CUSTOM, AnyEmbedder, identity_of, opened_embedder
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
 from trustrag.workspace.opened import Opened
 from trustrag.workspace.wiring import (
-    CUSTOM,
-    AnyEmbedder,
     approved,
     assessed,
     given_lines,
-    identity_of,
     listed,
     named,
-    opened_embedder,
     publisher_under,
     require_room,
     signers_of,
