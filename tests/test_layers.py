@@ -24,20 +24,23 @@ ROWS: list[dict[str, set[str]]] = [
         "retrieval": {"stored", "keyring", "provenance", "consistency", "index"},
         "monitor": {"ledger", "provenance", "consistency"},
         "authority": {"trustroot", "keyring", "provenance"},
+        "published": {"ledger", "stored", "provenance", "files"},
     },
     {
         "workspace": {
             *("provenance", "index", "consistency", "ledger", "trustroot", "keyring", "files"),
-            *("ingest", "retrieval", "monitor", "authority", "settings"),
+            *("ingest", "retrieval", "monitor", "authority", "published", "settings"),
         },
         "publisher": {"authority", "ingest", "provenance"},
+        "reader": {"authority", "published", "retrieval", "index", "provenance"},
+        "witness": {"published", "keyring", "files", "provenance"},
     },
     {
         "redteam": {"workspace", "provenance", "retrieval"},
         "service": {"workspace"},
         "langchain": {"workspace", "retrieval"},
     },
-    {"cli": {"workspace", "publisher", "redteam", "service", "langchain", "settings", "keyring"}},
+    {"cli": {"workspace", "publisher", "reader", "witness", "redteam", "service", "langchain", "settings", "keyring"}},
 ]
 MAY_IMPORT = {room: allowed | {"errors"} for row in ROWS for room, allowed in row.items()}
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}

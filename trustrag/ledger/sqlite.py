@@ -161,6 +161,9 @@ class Session:
         """The signed note that was published with that snapshot."""
         return self._blob("SELECT checkpoint FROM snapshot WHERE version = ?", version, f"snapshot {version}")
 
+    def put_checkpoint(self, version: int, checkpoint: bytes) -> None:
+        self._run("UPDATE snapshot SET checkpoint = ? WHERE version = ?", checkpoint, version)
+
     def add_snapshot(self, item: Snapshot, checkpoint: bytes) -> None:
         self._run(
             f"INSERT INTO snapshot ({SNAPSHOT}, checkpoint) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -237,10 +240,7 @@ class Session:
     # -- chunks
 
     def chunk(self, chunk_id: int) -> ChunkRow | None:
-        row = self._row(
-            f"SELECT {CHUNK} FROM chunk WHERE id = ?",
-            chunk_id,
-        )
+        row = self._row(f"SELECT {CHUNK} FROM chunk WHERE id = ?", chunk_id)
         return None if row is None else chunk_row(row)
 
     def chunks(self, first: int, count: int) -> Iterator[tuple[ChunkRow, bytes]]:

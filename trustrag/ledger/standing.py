@@ -18,6 +18,7 @@ from trustrag.provenance.canonical import Digest
 from trustrag.provenance.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, node_hash, root
 from trustrag.provenance.standing import BUCKETS, TOP_LEVELS, StandingEntry, StandingProof, bucket_of
 
+_KEPT_PASTS = 2
 _READ_AT_ONCE = 10_000  # ids in one statement; SQLite takes 32,766
 
 
@@ -62,10 +63,13 @@ def empty_node(number: int) -> bytes:
 class StandingTree:
     """What stands, as one read transaction sees it: now, or as of a past snapshot."""
 
-    def __init__(self, session: Session, as_of: int | None = None) -> None:
+    def __init__(
+        self, session: Session, as_of: int | None = None, computed: "dict[int, Past] | None" = None
+    ) -> None:
+        """`computed` may outlive the transaction: the past does not change, and what it holds is a hint as rows are."""
         self._session = session
         self._as_of = as_of
-        self._computed: _Past | None = None
+        self._computed = {} if computed is None else computed
         self._nodes: dict[int, bytes] = {}
 
     def root(self) -> Digest:
@@ -93,13 +97,19 @@ class StandingTree:
             self._nodes.update(stored_nodes(self._session, missing))
         return tuple(self._nodes[number] for number in numbers)
 
-    def _past(self) -> "_Past | None":
-        if self._as_of is not None and self._computed is None:
-            self._computed = _Past(self._session.standing_at(self._as_of))
-        return self._computed
+    def _past(self) -> "Past | None":
+        if self._as_of is None:
+            return None
+        past = self._computed.get(self._as_of)
+        if past is None:
+            past = Past(self._session.standing_at(self._as_of))
+            while len(self._computed) >= _KEPT_PASTS:
+                self._computed.pop(next(iter(self._computed)), None)
+            self._computed[self._as_of] = past
+        return past
 
 
-class _Past:
+class Past:
     """The whole tree of a past snapshot, computed from the rows that stood then: linear in their number."""
 
     def __init__(self, rows: Iterable[StandingRow]) -> None:

@@ -11,11 +11,11 @@ from trustrag.ledger.log import Log, Proved, node_of
 from trustrag.ledger.model import Snapshot, SourceRows, VersionRow
 from trustrag.ledger.rows import ChunkRow
 from trustrag.ledger.sqlite import Session
-from trustrag.ledger.standing import StandingTree
+from trustrag.ledger.standing import Past, StandingTree
 from trustrag.ledger.vectors import VectorFile
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import Evidence, Head
+from trustrag.provenance.evidence import Evidence, Head, LoggedEnvelope
 from trustrag.provenance.merkle import inclusion_path
 from trustrag.provenance.standing import StandingEntry, StandingProof, standing_root
 from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors, term
@@ -31,6 +31,7 @@ class Memory:
     proved: Proved = field(default_factory=dict)
     entries: dict[bytes, StandingEntry] = field(default_factory=dict)
     spans: dict[tuple[int, tuple[str, ...] | None], Ids] = field(default_factory=dict)
+    past: dict[int, Past] = field(default_factory=dict)
 
 
 class View:
@@ -40,14 +41,23 @@ class View:
     change.
     """
 
-    def __init__(self, session: Session, vectors: VectorFile, memory: Memory, at: int | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        vectors: VectorFile,
+        memory: Memory,
+        at: int | None = None,
+        *,
+        fading: bool = False,
+    ) -> None:
         self._session = session
         self._vectors = vectors
         self._at = at
+        self._fading = fading
         self._memory = memory
         self._snapshot = session.snapshot(at)
         self._log = Log(session, memory.proved)
-        self._tree = StandingTree(session, at)
+        self._tree = StandingTree(session, at, memory.past)
         self._versions: dict[int, VersionRow | None] = {}
         self._proofs: dict[str, tuple[int, StandingEntry, StandingProof] | None] = {}
 
@@ -81,14 +91,26 @@ class View:
         """
         return self._log.envelope(index)
 
+    def logged(self, index: int) -> LoggedEnvelope:
+        """A log entry with its proof under this view's checkpoint. Raises as `envelope`."""
+        return self._log.logged(index, self.snapshot().log_size)
+
     # -- documents
+
+    def standing_entry(self, doc_id: str) -> StandingEntry | None:
+        """What the standing tree holds of a document, unverified; None where nothing stands."""
+        proof = self._proof(doc_id)
+        return proof and proof[1]
 
     def version_of(self, doc_id: str) -> VersionRow | None:
         """The newest version of a document, whatever its standing."""
         return next(reversed(self.versions(doc_id)), None)
 
     def active(self, doc_id: str) -> VersionRow | None:
-        """The version of a document that its row calls active."""
+        """The version of a document that its row calls active; of a past view, the one that stood then."""
+        if self._at is not None:
+            stood = self._tree.proof(doc_id)
+            return None if stood is None else self._version(stood[0].version)
         return next((row for row in self.versions(doc_id) if row.standing == "active"), None)
 
     def publisher(self, doc_id: str) -> Envelope | None:
@@ -159,6 +181,10 @@ class View:
         version = self._snapshot.version if self._snapshot else 0
         if since <= 0:
             return Changes(self.select(), np.empty(0, dtype=np.int64), version)
+        if self._at is not None:
+            before = _expand(self._session.standing_spans(None, since)[:, 1:], self.chunk_total())
+            then = self.select()
+            return Changes(np.setdiff1d(then, before), np.setdiff1d(before, then), version)
         touched = self._session.touched_since(since)
         added = [(first, count) for first, count, old, new in touched if new and not old]
         removed = [(first, count) for first, count, old, new in touched if old and not new]
@@ -226,7 +252,8 @@ class View:
     def _stored(self, chunk: ChunkRow, version: VersionRow, size: int) -> StoredPassage | UnprovedPassage:
         index = chunk.id - version.first_chunk
         proof = self._proof(version.doc_id)
-        if proof is None or proof[0] != version.row:
+        faded = self._fading and version.standing in ("quarantined", "withdrawn")
+        if proof is None or proof[0] != version.row or faded:
             reason = f"version {version.version} of {version.doc_id} does not stand: it is {version.standing}"
             return UnprovedPassage(chunk.id, version.doc_id, index, Refusal.NOT_IN_SNAPSHOT, reason)
         _, entry, standing_proof = proof

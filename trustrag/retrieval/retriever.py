@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from trustrag.errors import BackendError, LedgerError, NotFoundError, ProofError, Refusal, VerificationError
-from trustrag.index.base import Hit, Ids, Vector, VectorIndex, Vectors
+from trustrag.index.base import Hit, Ids, RowIndex, Vector, VectorIndex, Vectors
 from trustrag.index.embedding import Embedder
 from trustrag.index.locks import ReadWriteLock
 from trustrag.index.opening import open_index
@@ -100,16 +100,16 @@ class SearchReport:
 
 
 class Retriever:
-    """Search over one ledger. Many threads may search at once; `gate` may be replaced between searches.
+    """Search over one store. Many threads may search at once; `gate` may be replaced between searches.
 
     `index` is a kind for `open_index`, or an index of the caller's. Its cache file lies in `index_folder` and
-    may be deleted at any time.
+    may be deleted at any time; with None there is none.
     """
 
     def __init__(
         self,
         ledger: Store,
-        index_folder: Path,
+        index_folder: Path | None,
         embedder: Embedder,
         gate: Gate,
         *,
@@ -120,11 +120,16 @@ class Retriever:
         self._embedder = embedder
         self._index = open_index(index, embedder.id.dimension) if isinstance(index, str) else index
         name = index if isinstance(index, str) else type(index).__name__
-        self._file = index_folder / f"{name}.idx"
+        self._file = index_folder and index_folder / f"{name}.idx"
         self._version: int | None = None
         self._unsaved = 0
         self._following = threading.Lock()
         self._turns = ReadWriteLock()
+
+    @property
+    def embedder(self) -> Embedder:
+        """What turns a question into a vector."""
+        return self._embedder
 
     def sync(self) -> int:
         """Bring the index to the ledger's newest snapshot and return its version."""
@@ -264,7 +269,8 @@ class Retriever:
             return
         with self._following:
             if self._version is None:
-                self._index.load(self._file, lambda ids: _vectors(view, ids))
+                if self._file is not None:
+                    self._index.load(self._file, lambda ids: _vectors(view, ids))
                 changes = view.changes(0)
                 held = self._index.ids()
                 added, removed = np.setdiff1d(changes.added, held), np.setdiff1d(held, changes.added)
@@ -277,14 +283,17 @@ class Retriever:
                 self._index.remove(removed)
                 for start in range(0, len(added), _BLOCK):
                     block = added[start : start + _BLOCK]
-                    self._index.add(block, view.vectors(block))
+                    if isinstance(self._index, RowIndex):
+                        self._index.hold(block)
+                    else:
+                        self._index.add(block, view.vectors(block))
                 self._version = changes.version
             self._save(len(added) + len(removed))
 
     def _save(self, changed: int) -> None:
         """Write the cache once a hundredth of it is new; what a crash loses is added again at the start."""
         self._unsaved += changed
-        if self._unsaved * 100 < max(1, len(self._index)):
+        if self._file is None or self._unsaved * 100 < max(1, len(self._index)):
             return
         try:
             self._index.save(self._file)

@@ -7,6 +7,7 @@ index and one remembered head serve them all, and a policy that changed is in fo
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority
@@ -19,6 +20,7 @@ from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.memory import LongMemory
 from trustrag.retrieval.retriever import Retriever
 from trustrag.settings import Settings
+from trustrag.workspace.witnessed import SealedMemory, WitnessedStore
 
 
 class Opened:
@@ -77,8 +79,9 @@ class Opened:
                 ledger = self.reader()
                 require_same_embedder(ledger.embedder, self.embedder)
                 gate = self._gate(policy)
+                store = WitnessedStore(ledger, lambda: self.policy, self.clock)
                 self._retriever = Retriever(
-                    ledger, self.folder / "index", self.embedder, gate, index=self.settings.index
+                    store, self.folder / "index", self.embedder, gate, index=self.settings.index
                 )
             elif self._retriever.gate.policy is not policy:
                 self._retriever.gate = self._gate(policy)
@@ -88,18 +91,24 @@ class Opened:
     def writing(self) -> Iterator[Ledger]:
         """The ledger, open for writing, at a head that was not rolled back: nothing is ever sealed over an old copy."""
         with Ledger.open(self.folder, write=True) as ledger:
-            gate = self._gate(self.policy)
-            with ledger.view() as view:
-                try:
-                    gate.accept(view, self.clock())
-                except StaleError as error:
-                    # One that has only expired may be followed by a new one; one that was put back may not.
-                    if error.refusal is not Refusal.STALE_SNAPSHOT:
-                        raise
+            self.accept_sealed(ledger)
             yield ledger
             # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed.
-            with ledger.view() as view:
+            self.accept_sealed(ledger, expired=False)
+
+    def accept_sealed(self, ledger: Ledger, *, expired: bool = True) -> None:
+        """Accept the newest head as whoever seals does: signed, and no older than what was sealed and seen before.
+
+        Witnesses come after the seal, so none are asked for here. One that has only expired may be followed by a new
+        one; one that was put back may not. Raises VerificationError.
+        """
+        gate = self._sealing_gate(self.policy)
+        with ledger.view() as view:
+            try:
                 gate.accept(view, self.clock())
+            except StaleError as error:
+                if not expired or error.refusal is not Refusal.STALE_SNAPSHOT:
+                    raise
 
     def sealer(self) -> Sealer:
         """Who seals, by keys that are held here. Raises ConfigError where they are not."""
@@ -113,3 +122,9 @@ class Opened:
 
     def _gate(self, policy: Policy) -> Gate:
         return Gate(policy, policy.context, LongMemory(self.authority.memory))
+
+    def _sealing_gate(self, policy: Policy) -> Gate:
+        if not policy.quorum:
+            return self._gate(policy)
+        memory = SealedMemory(policy.context.store, LongMemory(self.authority.memory))
+        return Gate(replace(policy, quorum=0), policy.context, memory)

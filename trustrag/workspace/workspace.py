@@ -33,11 +33,12 @@ from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.policy import Policy, Source
 from trustrag.provenance.statement import Context
-from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
+from trustrag.retrieval.answer import Abstained, Generator, Grounded, answered
 from trustrag.retrieval.embedders import CUSTOM, AnyEmbedder, identity_of, opened_embedder
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
+from trustrag.workspace.logface import LogFace
 from trustrag.workspace.opened import Opened
 from trustrag.workspace.wiring import (
     approved,
@@ -367,16 +368,7 @@ class Workspace:
     ) -> Grounded | Abstained:
         """An answer of cited sentences, or why there is none: see `trustrag.retrieval.answer`."""
         report = self.search(question, k=k, sources=sources, mode=mode)
-        return compose(
-            question,
-            [ranked.passage for ranked in report.passages],
-            weights=[ranked.score for ranked in report.passages],
-            contested=bool(report.contested),
-            refused=len(report.refused),
-            strict=mode == "strict",
-            generator=generator,
-            nearness=lambda sentences: self.embedder.embed(sentences) @ self.embedder.embed_query(question),
-        )
+        return answered(report, self.embedder, mode, generator)
 
     def read(self, doc_id: str) -> tuple[VerifiedPassage, ...]:
         """The passages of the document that stands under this name, in order, each proved.
@@ -398,6 +390,13 @@ class Workspace:
         """Verify everything again: log, trees, texts, vectors, signatures, index rows."""
         searcher = self._opened.searcher()
         return audit(self._opened.reader(), searcher.gate, searcher, now=self._clock(), progress=progress)
+
+    # ---- the log, as others see it
+
+    @property
+    def log(self) -> LogFace:
+        """Proofs from the log, its publication, and its witnesses."""
+        return LogFace(self._opened)
 
     # ---- wiring
 
