@@ -30,7 +30,7 @@ from trustrag.retrieval.memory import LongMemory
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import Retriever, SearchReport
 
-__all__ = ["Reader"]
+__all__ = ["Abstained", "Reader"]
 
 MAPPED = "mapped"
 _BUILT_IN = re.compile(r"hash(-\d+)?")

@@ -1,5 +1,6 @@
 """Verbs that answer: search, ask, verify, audit, mcp."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,10 +9,14 @@ import typer
 from trustrag.cli import show
 from trustrag.cli.common import EXIT_REFUSED, Json, complain, open_workspace, parse_pairs, print_json
 from trustrag.cli.progress import progress
+from trustrag.cli.publication import open_reader
 from trustrag.errors import ConfigError, MalformedError, VerificationError
 
 if TYPE_CHECKING:
-    from trustrag.workspace import SearchReport
+    from collections.abc import Iterator
+
+    from trustrag.reader import Reader
+    from trustrag.workspace import SearchReport, Workspace
 
 
 FromSource = Annotated[
@@ -26,6 +31,18 @@ Ranking = Annotated[
     typer.Option(
         "--mode", help="strict: only what nobody contests; report: rank as if undefended, mark all."
     ),
+]
+
+
+Published = Annotated[
+    Path | None,
+    typer.Option(
+        "--published", metavar="DIR", help="Ask a publication (`trustrag publish`) instead of a workspace."
+    ),
+]
+Keys = Annotated[
+    Path | None,
+    typer.Option("--keys", help="The trust root to read a publication by (default: the one in it)."),
 ]
 
 
@@ -45,12 +62,14 @@ def search(
     evidence: Annotated[
         Path | None, typer.Option(help="Write all that proves the passages to this file.")
     ] = None,
+    published: Published = None,
+    keys: Keys = None,
     as_json: Json = False,
 ) -> None:
     """Find passages: those that are proved, and why others are not."""
     _require_words(question)
-    with open_workspace(context) as workspace:
-        report = workspace.search(
+    with _asked(context, published, keys) as store:
+        report = store.search(
             question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode
         )
         if evidence is not None:
@@ -61,7 +80,7 @@ def search(
             show.print_report(report)
             if evidence is not None:
                 typer.echo(
-                    f"Evidence written: trustrag verify {evidence} --keys {workspace.authority.keys_folder}"
+                    f"Evidence written: trustrag verify {evidence} --keys {store.authority.keys_folder}"
                 )
 
 
@@ -71,17 +90,19 @@ def ask(
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages to answer from.")] = 5,
     source: FromSource = None,
     mode: Ranking = "weighted",
+    published: Published = None,
+    keys: Keys = None,
     as_json: Json = False,
 ) -> None:
     """Answer in cited sentences, or say why there is no answer.
 
     Each sentence is quoted from a passage that was proved. Exit status 1 where there is no answer.
     """
-    from trustrag.workspace import Abstained
+    from trustrag.reader import Abstained
 
     _require_words(question)
-    with open_workspace(context) as workspace:
-        answer = workspace.ask(question, k=k, sources=source, mode=mode)
+    with _asked(context, published, keys) as store:
+        answer = store.ask(question, k=k, sources=source, mode=mode)
         if as_json:
             print_json(show.answer_facts(answer))
         else:
@@ -137,6 +158,20 @@ def mcp(context: typer.Context) -> None:
 
     with open_workspace(context) as workspace:
         serve(workspace)
+
+
+@contextmanager
+def _asked(
+    context: typer.Context, published: Path | None, keys: Path | None
+) -> "Iterator[Workspace | Reader]":
+    """Who answers: the workspace, or the publication that was named."""
+    if published is not None:
+        yield open_reader(published, keys)
+        return
+    if keys is not None:
+        raise ConfigError("--keys is for a publication: name one with --published DIR")
+    with open_workspace(context) as workspace:
+        yield workspace
 
 
 def _require_words(question: str) -> None:

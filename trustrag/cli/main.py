@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn, Protocol, runtime_checkable
 import typer
 
 from trustrag import __version__
-from trustrag.cli import answers, documents, redteam, stores
+from trustrag.cli import answers, documents, log, publication, redteam, stores, witness
 from trustrag.cli.common import EXIT_INTERRUPTED, EXIT_MISUSE, EXIT_REFUSED, Options, complain, write_anywhere
 from trustrag.errors import ConfigError, TrustragError
 
@@ -26,6 +26,9 @@ app = typer.Typer(
 stores.register(app)
 documents.register(app)
 answers.register(app)
+publication.register(app)
+log.register(app)
+witness.register(app)
 redteam.register(app)
 
 

@@ -1,5 +1,6 @@
 """Where published files lie: a folder, or a web server that hands one out."""
 
+from http.client import HTTPException
 from pathlib import Path
 from typing import Protocol
 from urllib.error import HTTPError, URLError
@@ -62,22 +63,29 @@ class _Web:
 
     def read(self, name: str, limit: int) -> bytes | None:
         address = f"{self._prefix}/{name}"
-        return fetch(Request(address), limit)
+        status, data = _asked(Request(address), limit)
+        if status == 404:
+            return None
+        if status != 200:
+            said = " ".join(data[:200].decode(errors="replace").split())
+            raise BackendError(f"{address} answered {status} {said}")
+        return data
 
 
-def fetch(request: Request, limit: int) -> bytes | None:
-    """The body of the answer, or None where nothing is there (404). Raises BackendError for all else."""
+def post(address: str, body: bytes, limit: int) -> tuple[int, bytes]:
+    """The status and the body of the answer to a POST. Raises BackendError where there is no answer."""
+    return _asked(Request(address, data=body, method="POST"), limit)
+
+
+def _asked(request: Request, limit: int) -> tuple[int, bytes]:
     address = request.full_url
     try:
         with urlopen(request, timeout=_PATIENCE) as answer:
-            return _within(answer.read(limit + 1), limit, address)
+            return answer.status, _within(answer.read(limit + 1), limit, address)
     except HTTPError as error:
         with error:
-            if error.code == 404:
-                return None
-            said = error.read(200).decode(errors="replace")
-        raise BackendError(f"{address} answered {error.code} {' '.join(said.split())}") from error
-    except (URLError, OSError, ValueError) as error:
+            return error.code, error.read(limit)
+    except (URLError, HTTPException, OSError, ValueError) as error:
         raise BackendError(f"{address} cannot be reached: {error}") from error
 
 

@@ -143,6 +143,19 @@ class Standing:
         return cls(state, shards, first, count, in_shard, row, of_source, tuple(names), ids, levels)
 
 
+def faded(shown: Standing, newer: Standing) -> frozenset[tuple[int, int]]:
+    """(shard, row) of the documents that are shown and of which nothing stands in a newer state."""
+    gone = set()
+    for number, (shard, other) in enumerate(zip(shown.shards, newer.shards, strict=True)):
+        if shard is None or shard is other:
+            continue
+        left = set() if other is None else {other.record(row).entry.doc_id for row in range(len(other.table))}
+        gone |= {
+            (number, row) for row in range(len(shard.table)) if shard.record(row).entry.doc_id not in left
+        }
+    return frozenset(gone)
+
+
 def _kept(before: Standing | None, number: int, digest: bytes) -> Shard | None:
     if before is not None and before.state.shards[number][1] == digest:
         return before.shards[number]

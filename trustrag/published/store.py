@@ -35,8 +35,8 @@ from trustrag.published.shards import (
     path_in,
     term_hash,
 )
-from trustrag.published.standing import Shard, Standing, expanded, missing
-from trustrag.published.tiles import CHECKPOINT, MAX_CHECKPOINT, TiledLog
+from trustrag.published.standing import Shard, Standing, expanded, faded, missing
+from trustrag.published.tiles import CHECKPOINT, MAX_CHECKPOINT, PENDING, TiledLog
 from trustrag.published.vectors import VectorPacks
 from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors, term
 
@@ -103,25 +103,16 @@ class PublishedStore:
             return self._shown[1]
 
     def _stamp(self) -> object:
-        """What changes with the checkpoint: it is replaced, last of all, by every publication."""
-        try:
-            found = (self.folder / CHECKPOINT).stat()
-        except OSError as error:
-            raise missing(self.folder / CHECKPOINT) from error
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        """What changes with the checkpoints: they are replaced, last of all, by every publication."""
+        return _stamp(self.folder / CHECKPOINT), _stamp(self.folder / PENDING)
 
     def _read(self, before: Standing | None) -> "PublishedView":
         note = self._files.read(CHECKPOINT, MAX_CHECKPOINT)
         if note is None:
             raise missing(self.folder / CHECKPOINT)
         size = Checkpoint.parse(Note.parse(note).text).size
-        data = self._files.read(f"{STATES}/{size}", _MAX_STATE)
-        if data is None:
-            raise missing(self.folder / STATES / str(size))
-        state = State.parse(data)
+        state = self._state(size)
         log = TiledLog(self._files, size)
-        if size < 1 or state.size != size:
-            raise MalformedError(f"{self.folder / STATES / str(size)} is of a log of {state.size} entries")
         envelope = Envelope.parse(log.entry(size - 1))
         statement = parse_statement(envelope.payload)
         if not isinstance(statement, SnapshotStatement) or statement.version != state.snapshot:
@@ -132,14 +123,38 @@ class PublishedStore:
                 f"{self.folder / STATES / str(size)} does not lead to the root that its snapshot signs"
             )
         head = Head(note, LoggedEnvelope(envelope, size - 1, tuple(log.inclusion(size - 1))))
-        return PublishedView(self, standing, log, head)
+        pending = self._files.read(PENDING, MAX_CHECKPOINT)
+        gone = frozenset[tuple[int, int]]()
+        if pending is not None:
+            # What waits for its witnesses shows nothing yet. What it takes out is silent at once: that needs none.
+            newer = self._state(Checkpoint.parse(Note.parse(pending).text).size)
+            if newer.snapshot > state.snapshot:
+                gone = faded(standing, Standing.read(self.folder, newer, standing))
+        return PublishedView(self, standing, log, head, gone)
+
+    def _state(self, size: int) -> State:
+        data = self._files.read(f"{STATES}/{size}", _MAX_STATE)
+        if data is None:
+            raise missing(self.folder / STATES / str(size))
+        state = State.parse(data)
+        if size < 1 or state.size != size:
+            raise MalformedError(f"{self.folder / STATES / str(size)} is of a log of {state.size} entries")
+        return state
 
 
 class PublishedView:
     """A publication at one checkpoint: a `StoreView`. Made by `PublishedStore.view`."""
 
-    def __init__(self, store: PublishedStore, standing: Standing, log: TiledLog, head: Head) -> None:
+    def __init__(
+        self,
+        store: PublishedStore,
+        standing: Standing,
+        log: TiledLog,
+        head: Head,
+        gone: frozenset[tuple[int, int]],
+    ) -> None:
         self.standing = standing
+        self._gone = gone
         self._store = store
         self._log = log
         self._head = head
@@ -214,6 +229,11 @@ class PublishedView:
             assert shard is not None
             record = self._record(number, shard, row)
             name = record.entry.doc_id
+            if (number, row) in self._gone:
+                reason = f"{name} is no longer sealed to stand, though no witness has seen that yet"
+                return UnprovedPassage(
+                    chunk_id, name, chunk_id - record.first, Refusal.NOT_IN_SNAPSHOT, reason
+                )
             return self._stored(chunk_id, record, self._standing_proof(number, shard, row))
         except TrustragError as error:
             index = chunk_id - int(standing.first[at]) if name else -1
@@ -269,6 +289,14 @@ class Numbered:
     """See `stored.Sealed`."""
 
     version: int
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _keep(kept: "OrderedDict[_K, _V]", key: _K, value: _V, most: int) -> _V:

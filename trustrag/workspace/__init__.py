@@ -9,10 +9,12 @@ from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
 from trustrag.provenance.policy import Bounds, Source
+from trustrag.published.writer import PublishReport
 from trustrag.retrieval.answer import Abstained, Grounded
 from trustrag.retrieval.embedders import AnyEmbedder
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import RankedPassage, SearchReport
+from trustrag.workspace.logface import Gathered, LogFace, verify_log_proof
 from trustrag.workspace.wiring import verify_evidence
 from trustrag.workspace.workspace import Workspace
 
@@ -25,12 +27,15 @@ __all__ = [
     "Bounds",
     "Document",
     "EvidenceReport",
+    "Gathered",
     "Grounded",
     "IngestReport",
     "KeyFact",
+    "LogFace",
     "Metadata",
     "Mode",
     "Outcome",
+    "PublishReport",
     "RankedPassage",
     "RefusedPassage",
     "SearchReport",
@@ -38,4 +43,5 @@ __all__ = [
     "VerifiedPassage",
     "Workspace",
     "verify_evidence",
+    "verify_log_proof",
 ]

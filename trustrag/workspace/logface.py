@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from trustrag.errors import ConfigError, ConflictError, MalformedError, NotFoundError
+from trustrag.errors import (
+    BackendError,
+    ConfigError,
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    ProofError,
+    Refusal,
+    StaleError,
+)
 from trustrag.ledger import Ledger
 from trustrag.provenance.checkpoint import (
     COSIGNATURE,
@@ -23,10 +32,11 @@ from trustrag.provenance.checkpoint import (
 from trustrag.provenance.logproof import Growth, LogProof
 from trustrag.provenance.merkle import leaf_hash
 from trustrag.provenance.policy import Policy, PolicyKey, TrustedCheckpoint, Witness
-from trustrag.published.place import open_place
+from trustrag.published.place import open_place, post
 from trustrag.published.writer import Progress, PublishReport, publish
 from trustrag.trustroot import TrustRoot
 from trustrag.workspace.opened import Opened
+from trustrag.workspace.wiring import unix_now
 from trustrag.workspace.witnessed import has_quorum
 
 
@@ -174,7 +184,30 @@ class LogFace:
         "Monitor Retrieval Mechanism"). Raises NotFoundError for a checkpoint that is not ours, and SignatureError for a
         line that does not hold.
         """
-        note = Note.parse(self._offered(place))
+        return self._keep(Note.parse(self._offered(place)), place)
+
+    def submit(self, address: str) -> Gathered:
+        """Ask a witness for a cosignature of the newest checkpoint (tlog-witness, "add-checkpoint"), and keep it.
+
+        `address` is its submission prefix. Raises VerificationError where it refuses, BackendError without an answer.
+        """
+        asked = self.growth(0)
+        status, said = post(f"{address.rstrip('/')}/add-checkpoint", asked.encode(), MAX_NOTE_BYTES)
+        if status == 409 and said[:-1].isdigit() and len(said) < 20:
+            if int(said) > Checkpoint.parse(Note.parse(asked.checkpoint).text).size:
+                reason = (
+                    f"{address} has cosigned {int(said)} entries, and this log has fewer: it was put back"
+                )
+                raise StaleError(Refusal.ROLLBACK, reason)
+            asked = self.growth(int(said))
+            status, said = post(f"{address.rstrip('/')}/add-checkpoint", asked.encode(), MAX_NOTE_BYTES)
+        if status == 422:
+            raise ProofError(Refusal.FORK, f"{address} has seen another history: {_plain(said)}")
+        if status != 200:
+            raise BackendError(f"{address} answered {status} {_plain(said)}")
+        return self._keep(Note.parse(asked.checkpoint + said), address)
+
+    def _keep(self, note: Note, place: str | Path) -> Gathered:
         policy, checkpoint = self._opened.policy, Checkpoint.parse(note.text)
         lines = _lines_of(policy, note)
         if not lines:
@@ -218,6 +251,10 @@ class LogFace:
             raise ConflictError(f"the policy cannot be changed so: {error}") from error
 
 
+def _plain(said: bytes) -> str:
+    return " ".join(said[:200].decode(errors="replace").split())
+
+
 def _checkpoint_at(ledger: Ledger, version: int) -> bytes:
     with ledger.reading() as (session, _):
         return session.checkpoint(version)
@@ -241,10 +278,13 @@ def _named(policy: Policy, name: str) -> VerifierKey:
     return next(witness.verifier for witness in policy.witnesses if witness.name == name)
 
 
-def verify_log_proof(data: bytes, entry: bytes, keys: str | Path, now: int) -> TrustedCheckpoint:
+def verify_log_proof(
+    data: bytes, entry: bytes, keys: str | Path, *, now: int | None = None
+) -> TrustedCheckpoint:
     """Check a `.tlog-proof` for this entry with a public trust root alone: no workspace, no database, no network.
 
     Raises MalformedError for what is no proof, and VerificationError for one that does not hold.
     """
-    root = TrustRoot.open(Path(keys), now)
-    return LogProof.parse(data).verify(leaf_hash(entry), root.policy, now)
+    moment = unix_now() if now is None else now
+    root = TrustRoot.open(Path(keys), moment)
+    return LogProof.parse(data).verify(leaf_hash(entry), root.policy, moment)
