@@ -40,7 +40,19 @@ ROWS: list[dict[str, set[str]]] = [
         "service": {"workspace"},
         "langchain": {"workspace", "retrieval"},
     },
-    {"cli": {"workspace", "publisher", "reader", "witness", "redteam", "service", "langchain", "settings", "keyring"}},
+    {
+        "cli": {
+            "workspace",
+            "publisher",
+            "reader",
+            "witness",
+            "redteam",
+            "service",
+            "langchain",
+            "settings",
+            "keyring",
+        }
+    },
 ]
 MAY_IMPORT = {room: allowed | {"errors"} for row in ROWS for room, allowed in row.items()}
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}

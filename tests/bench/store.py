@@ -75,11 +75,11 @@ def fill(folder: Path, chunks: int, sources: int) -> Ledger:
     documents = chunks // CHUNKS
     for number, start in enumerate(range(0, documents, BATCH)):
         numbers = range(start, min(start + BATCH, documents))
-        ledger.admit(list(_admissions(numbers, f"s{number % sources}", vectors)), SEALER, NOW)
+        ledger.admit(list(admissions(numbers, f"s{number % sources}", vectors)), SEALER, NOW)
     return ledger
 
 
-def _admissions(numbers: range, source: str, vectors: Vectors) -> Iterator[Admission]:
+def admissions(numbers: range, source: str, vectors: Vectors) -> Iterator[Admission]:
     metadata = b'{"lang":"en"}'
     claims, trees, texts = [], [], []
     for number in numbers:

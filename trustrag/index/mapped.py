@@ -25,6 +25,8 @@ class MappedIndex:
         self._dimension = dimension
         self._blocks = blocks
         self._ids: Ids = np.empty(0, np.int64)
+        self._held: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self._last: tuple[NDArray[np.bool_], Vector, NDArray[np.float32]] | None = None
         self._turn = threading.Lock()
 
     @property
@@ -44,7 +46,7 @@ class MappedIndex:
         if len(np.unique(ids)) != len(ids) or (len(ids) and int(ids.min()) < 0):
             raise ValueError("ids are repeated or negative")
         with self._turn:
-            self._ids = np.union1d(self._ids, ids)
+            self._become(np.union1d(self._ids, ids))
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """As `hold`: the vectors are in the rows already."""
@@ -55,23 +57,40 @@ class MappedIndex:
     def remove(self, ids: Ids) -> None:
         """See `VectorIndex`."""
         with self._turn:
-            self._ids = np.setdiff1d(self._ids, ids)
+            self._become(np.setdiff1d(self._ids, ids))
 
     def search(self, vector: Vector, k: int, allowed: Ids | None = None) -> list[Hit]:
         """See `VectorIndex`."""
-        held = self._ids if allowed is None else np.intersect1d(self._ids, allowed)
-        if not len(held) or k < 1:
+        ids, held = self._ids, self._held
+        total = len(held)
+        if allowed is not None:
+            within = allowed[(allowed >= 0) & (allowed < total)]
+            ids = within[held[within]]
+        if not len(ids) or k < 1:
             return []
-        total = int(held[-1]) + 1
-        scores = np.full(total, -np.inf, dtype=np.float32)
+        found = self._scores(vector, held)[ids]
+        best = np.argpartition(-found, k - 1)[:k] if k < len(found) else np.arange(len(found))
+        ordered = best[np.lexsort((ids[best], -found[best]))]
+        return [Hit(int(ids[at]), float(found[at])) for at in ordered]
+
+    def _scores(self, vector: Vector, held: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """The inner product with each row, float32[len(held)]; one question draws several times, and scans once."""
+        known = self._last
+        if known is not None and known[0] is held and np.array_equal(known[1], vector):
+            return known[2]
+        scores = np.full(len(held), -np.inf, dtype=np.float32)
         # A row that somebody bent may hold anything: it is ranked last, and proved by nobody.
         with np.errstate(all="ignore"):
-            for first, rows in self._blocks(total):
+            for first, rows in self._blocks(len(held)):
                 scores[first : first + len(rows)] = rows @ vector
-        found = np.nan_to_num(scores[held], nan=-np.inf, posinf=-np.inf)
-        best = np.argpartition(-found, k - 1)[:k] if k < len(found) else np.arange(len(found))
-        ordered = best[np.lexsort((held[best], -found[best]))]
-        return [Hit(int(held[at]), float(found[at])) for at in ordered]
+        scores[~np.isfinite(scores)] = -np.inf
+        self._last = held, vector.copy(), scores
+        return scores
+
+    def _become(self, ids: Ids) -> None:
+        held = np.zeros(int(ids[-1]) + 1 if len(ids) else 0, dtype=bool)
+        held[ids] = True
+        self._ids, self._held = ids, held
 
     def save(self, path: Path) -> None:
         """Nothing: the rows are where they were."""

@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ from trustrag.stored import term
 
 KEPT_STATES = 8
 KEYS = "keys"
+_AT_ONCE = 16  # files that wait for the disk
 
 Progress: TypeAlias = Callable[[int, int | None, str], None]
 Accepts: TypeAlias = Callable[[bytes], bool]
@@ -113,7 +115,7 @@ class _Publishing:
         self._newest = newest
         self._progress = progress or (lambda done, total, name: None)
         self._log = Log(session)
-        self._folders: set[Path] = set()
+        self._drafts: list[tuple[Path, Path]] = []
         self._files = self._bytes = 0
         self._packs = PackWriter(out, ledger.embedder.dimension)
 
@@ -131,6 +133,8 @@ class _Publishing:
             removed = self._clear()
         finally:
             self._packs.close()
+            for draft, _ in self._drafts:
+                draft.unlink(missing_ok=True)
         return PublishReport(shown, pending, state.size, self._files, self._bytes, written, removed)
 
     # ---- the log
@@ -175,10 +179,12 @@ class _Publishing:
         """The newest state that is there and is no newer than ours, to build on."""
         for size in sorted(_sizes(self._out), reverse=True):
             if size <= self._newest.log_size:
-                with suppress(MalformedError):
-                    state = State.parse((self._out / STATES / str(size)).read_bytes())
-                    if state.embedder == self._ledger.embedder and state.context == self._ledger.context:
-                        return state
+                state = _state(self._out, size)
+                if state is not None and (state.embedder, state.context) == (
+                    self._ledger.embedder,
+                    self._ledger.context,
+                ):
+                    return state
         return None
 
     def _write_shards(self, before: State | None) -> tuple[State, int]:
@@ -301,22 +307,24 @@ class _Publishing:
             write_whole(path, data)
             return
         draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-        self._folders.update([path.parent, *(p for p in path.parents if p.is_relative_to(self._out))])
+        draft.write_bytes(data)
+        self._drafts.append((draft, path))
 
     def _settle(self) -> None:
-        """Whatever a checkpoint is about to lead to is on the disk, and so are its names."""
+        """Whatever a checkpoint is about to lead to is on the disk, and so are its names.
+
+        Many files wait for the disk at once: one after the other, each would wait for a turn of it.
+        """
         self._packs.settle()
-        for folder in self._folders:
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        with ThreadPoolExecutor(_AT_ONCE) as waiting:
+            for _ in waiting.map(_flush, [draft for draft, _ in self._drafts]):
+                pass
+            for draft, path in self._drafts:
+                os.replace(draft, path)
+            folders = {folder for _, path in self._drafts for folder in path.parents}
+            for _ in waiting.map(_flush, [one for one in folders if one.is_relative_to(self._out)]):
+                pass
+        self._drafts.clear()
 
     def _clear(self) -> int:
         """Remove what no reader needs any more; vectors of what left the folder are blanked before their shard goes."""
@@ -324,7 +332,7 @@ class _Publishing:
         shown = _size_of(self._out / CHECKPOINT)
         kept = {*sizes[:KEPT_STATES], *([] if shown is None else [shown])}
         removed = 0
-        states = [State.parse((self._out / STATES / str(size)).read_bytes()) for size in kept & {*sizes}]
+        states = [state for size in sorted(kept) if (state := _state(self._out, size)) is not None]
         named = [{state.shards[number][1] for state in states} for number in range(SHARDS)]
         for number, digest in _shards(self._out):
             if digest not in named[number]:
@@ -333,6 +341,10 @@ class _Publishing:
                     self._packs.blank(*span)
                 (self._out / shard_path(number, digest)).unlink()
                 removed += 1
+        for draft in self._out.rglob(
+            ".*.*"
+        ):  # of a publication that died: we hold the lock, so nobody writes them
+            draft.unlink()
         for size in set(sizes) - kept:
             (self._out / STATES / str(size)).unlink()
             removed += 1
@@ -340,6 +352,15 @@ class _Publishing:
             if part.width == WIDTH:
                 removed += _remove_partial(self._out, part)
         return removed
+
+
+def _flush(path: Path) -> None:
+    """Returns when the disk has the file's bytes, or the folder's names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_partial(out: Path, part: Part) -> int:
@@ -355,6 +376,14 @@ def _remove_partial(out: Path, part: Part) -> int:
 def _sizes(out: Path) -> set[int]:
     """The sizes for which there is a state."""
     return {int(path.name) for path in (out / STATES).glob("*") if path.name.isdecimal()}
+
+
+def _state(out: Path, size: int) -> State | None:
+    """The state for this size, or None where there is none that can be read."""
+    try:
+        return State.parse((out / STATES / str(size)).read_bytes())
+    except (FileNotFoundError, MalformedError):
+        return None
 
 
 def _size_of(checkpoint: Path) -> int | None:
