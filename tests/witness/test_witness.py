@@ -62,12 +62,13 @@ def growth(log: list[bytes], old: int, **options: object) -> Growth:
 
 def publish(folder: Path, log: list[bytes], name: str = "checkpoint") -> None:
     leaves = [merkle.leaf_hash(entry) for entry in log]
+
+    def node(level: int, at: int) -> bytes:
+        return merkle.root(leaves[at << level : (at + 1) << level])
+
     for part in parts(0, len(log)):
         path = folder / part.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        node: Callable[[int, int], bytes] = lambda level, at: merkle.root(
-            leaves[at << level : (at + 1) << level]
-        )  # noqa: E731
         path.write_bytes(bundle(part, log.__getitem__) if part.level < 0 else tile(part, node))
     (folder / name).write_bytes(checkpoint(log))
 

@@ -41,7 +41,7 @@ from trustrag.provenance.checkpoint import (
     cosign,
     verify_checkpoint,
 )
-from trustrag.provenance.keys import Signer
+from trustrag.provenance.keys import PrivateKey, Signer
 from trustrag.provenance.logproof import Growth
 from trustrag.provenance.merkle import EMPTY_ROOT, verify_consistency
 from trustrag.published.place import open_place
@@ -108,13 +108,13 @@ class Witness:
         folder = state or _default(name)
         if (folder / "witness.json").exists():
             raise ConfigError(f"{folder} is a witness's already")
-        keyring = Keyring.create(_ring(name), passphrase, apart_from=(folder,))
-        signer = keyring.generate(_KEY)
+        key = PrivateKey.generate()
         try:
-            VerifierKey(name, signer.public_key, COSIGNATURE)
+            VerifierKey(name, key.public_key, COSIGNATURE)
         except MalformedError as error:
-            (keyring.folder / f"{_KEY}.key").unlink()
             raise ConfigError(f"{name!r} cannot name a witness: {error}") from error
+        keyring = Keyring.create(_ring(name), passphrase, apart_from=(folder,))
+        signer = keyring.add(_KEY, key)
         make_folder(folder)
         write_whole(folder / "witness.json", encode({"format": WITNESS_FORMAT, "name": name}))
         return cls(folder, name, signer, clock)

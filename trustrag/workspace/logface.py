@@ -8,6 +8,7 @@ ws.log.gather("witness/")                   keep the cosignatures that a witness
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from trustrag.errors import (
     BackendError,
@@ -144,7 +145,7 @@ class LogFace:
         if any(witness.name == name for witness in policy.witnesses):
             raise ConflictError(f"there is a witness named {name} already")
         made = Witness(name, PolicyKey(key.key))
-        self._publish(replace(policy, witnesses=(*policy.witnesses, made)))
+        self._publish(witnesses=(*policy.witnesses, made))
         return self._opened.policy
 
     def remove_witness(self, name: str) -> Policy:
@@ -155,7 +156,7 @@ class LogFace:
             raise NotFoundError(f"no witness {name!r} in the policy")
         if len(left) < policy.quorum:
             raise ConflictError(f"the quorum is {policy.quorum}: lower it first (trustrag witness quorum)")
-        self._publish(replace(policy, witnesses=left))
+        self._publish(witnesses=left)
         return self._opened.policy
 
     def set_quorum(self, count: int) -> Policy:
@@ -174,7 +175,7 @@ class LogFace:
                 f"fewer than {count} witnesses have cosigned the newest checkpoint: publish it, let them run, and "
                 "gather what they made (trustrag publish, trustrag witness once, trustrag log gather)"
             )
-        self._publish(changed)
+        self._publish(quorum=count)
         return self._opened.policy
 
     def gather(self, place: str | Path) -> Gathered:
@@ -244,9 +245,9 @@ class LogFace:
                 return snapshot.version
         raise NotFoundError(f"this is not a checkpoint that this store has sealed: {size} entries")
 
-    def _publish(self, changed: Policy) -> None:
+    def _publish(self, **changes: Any) -> None:
         try:
-            self._opened.authority.publish(changed)
+            self._opened.authority.publish(replace(self._opened.policy, **changes))
         except MalformedError as error:
             raise ConflictError(f"the policy cannot be changed so: {error}") from error
 
