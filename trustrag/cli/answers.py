@@ -137,11 +137,17 @@ def verify(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def audit(context: typer.Context, as_json: Json = False) -> None:
+def audit(
+    context: typer.Context, published: Published = None, keys: Keys = None, as_json: Json = False
+) -> None:
     """Verify everything again, and name each thing that is wrong.
 
-    Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found.
+    Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found. Of a
+    publication, every passage that stands.
     """
+    if published is not None:
+        _audit_publication(published, keys, as_json)
+        return
     with open_workspace(context) as workspace, progress("auditing") as advance:
         report = workspace.audit(progress=advance)
     if as_json:
@@ -149,6 +155,18 @@ def audit(context: typer.Context, as_json: Json = False) -> None:
     else:
         show.print_audit(report)
     if report.problems:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _audit_publication(published: Path, keys: Path | None, as_json: bool) -> None:
+    with progress("auditing") as advance:
+        refused = open_reader(published, keys).audit(advance)
+    if as_json:
+        print_json({"refused": [show.outcome_facts(one) for one in refused]})
+    else:
+        show.print_refused(refused)
+        typer.echo(f"audited {published}: {len(refused)} passages that stand cannot be proved")
+    if refused:
         raise typer.Exit(EXIT_REFUSED)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from trustrag.errors import BackendError, LedgerError, MalformedError
 from trustrag.provenance.merkle import inclusion_proof
 from trustrag.published.shards import (
-    NO_FILE,
+    EMPTY_SHARD,
     TERM,
     Record,
     ShardHead,
@@ -31,9 +31,13 @@ def shard_path(number: int, digest: bytes) -> str:
 
 
 class Shard:
-    """One shard's file: its table in memory, its records on the disk."""
+    """One shard's file: its table in memory, its records on the disk.
 
-    def __init__(self, folder: Path, number: int, digest: bytes) -> None:
+    The table's leaves must lead to the shard's root, and with it to the signed one: so no document that stands can be
+    left out of a publication unseen. Raises LedgerError where they do not; with None nothing is compared.
+    """
+
+    def __init__(self, folder: Path, number: int, digest: bytes, root: bytes | None) -> None:
         self._path = folder / shard_path(number, digest)
         self._number = number
         length = self._length()
@@ -45,7 +49,11 @@ class Shard:
         self.table = head.table
         self.sources = head.sources
         self._terms: NDArray[np.void] | None = None
-        self._levels: list[list[bytes]] | None = None
+        self._levels = above(bucket_leaves(self.table))
+        if root is not None and self._levels[-1][0] != root:
+            raise LedgerError(
+                f"{self._path} does not list what its state says stands: publish again, or copy it anew"
+            )
 
     def record(self, row: int) -> Record:
         """One document. Raises MalformedError where its bytes are none."""
@@ -62,8 +70,6 @@ class Shard:
         (rows,) = np.nonzero(self.table["bucket"] == bucket)
         place = int(np.searchsorted(rows, row))
         leaves = [bytes(leaf) for leaf in self.table["leaf"][rows].tolist()]
-        if self._levels is None:
-            self._levels = above(bucket_leaves(self.table))
         return place, len(rows), tuple(inclusion_proof(leaves, place)), path_in(self._levels, bucket)
 
     def having(self, hashed: int) -> set[int]:
@@ -95,6 +101,15 @@ class Shard:
         return data
 
 
+def spans(folder: Path, number: int, digest: bytes) -> set[tuple[int, int]]:
+    """(first chunk, count) of the documents in a shard, whatever root they lead to; none where it cannot be read."""
+    try:
+        table = Shard(folder, number, digest, None).table
+    except (LedgerError, MalformedError):
+        return set()
+    return set(zip(table["first"].tolist(), table["count"].tolist(), strict=True))
+
+
 def missing(path: Path) -> LedgerError:
     return LedgerError(f"{path} is missing or cannot be read: publish again, or copy the folder whole")
 
@@ -118,8 +133,10 @@ class Standing:
     def read(cls, folder: Path, state: State, before: "Standing | None") -> "Standing":
         """From the files; shards that `before` had already are taken from it. Raises LedgerError, MalformedError."""
         shards = tuple(
-            None if digest == NO_FILE else _kept(before, number, digest) or Shard(folder, number, digest)
-            for number, (_, digest) in enumerate(state.shards)
+            None
+            if root == EMPTY_SHARD
+            else _kept(before, number, digest, root) or Shard(folder, number, digest, root)
+            for number, (root, digest) in enumerate(state.shards)
         )
         there = [(number, shard) for number, shard in enumerate(shards) if shard is not None]
         names = sorted({name for _, shard in there for name in shard.sources})
@@ -156,8 +173,8 @@ def faded(shown: Standing, newer: Standing) -> frozenset[tuple[int, int]]:
     return frozenset(gone)
 
 
-def _kept(before: Standing | None, number: int, digest: bytes) -> Shard | None:
-    if before is not None and before.state.shards[number][1] == digest:
+def _kept(before: Standing | None, number: int, digest: bytes, root: bytes) -> Shard | None:
+    if before is not None and before.state.shards[number] == (root, digest):
         return before.shards[number]
     return None
 

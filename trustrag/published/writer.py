@@ -44,7 +44,7 @@ from trustrag.published.shards import (
     shard_file,
     term_hash,
 )
-from trustrag.published.standing import STANDING, Shard, shard_path
+from trustrag.published.standing import STANDING, shard_path, spans
 from trustrag.published.store import STATES
 from trustrag.published.tiles import CHECKPOINT, PENDING, WIDTH, Part, bundle, parts, tile
 from trustrag.published.vectors import PackWriter
@@ -227,7 +227,7 @@ class _Publishing:
             for bucket in range(SHARD_BUCKETS)
             for row in self._session.bucket(number * SHARD_BUCKETS + bucket)
         ]
-        had = _spans(self._out, number, before)
+        had = spans(self._out, number, before) if before != NO_FILE else set()
         for item in documents:
             span = item.record.first, len(item.record.chunks)
             if span not in had:
@@ -336,8 +336,8 @@ class _Publishing:
         named = [{state.shards[number][1] for state in states} for number in range(SHARDS)]
         for number, digest in _shards(self._out):
             if digest not in named[number]:
-                stays = [_spans(self._out, number, other) for other in named[number]]
-                for span in _spans(self._out, number, digest).difference(*stays):
+                stays = [spans(self._out, number, other) for other in named[number] if other != NO_FILE]
+                for span in spans(self._out, number, digest).difference(*stays):
                     self._packs.blank(*span)
                 (self._out / shard_path(number, digest)).unlink()
                 removed += 1
@@ -400,14 +400,3 @@ def _shards(out: Path) -> Iterator[tuple[int, bytes]]:
             number, digest = int(path.parent.name, 16), bytes.fromhex(path.name)
             if number < SHARDS:
                 yield number, digest
-
-
-def _spans(out: Path, number: int, digest: bytes) -> set[tuple[int, int]]:
-    """(first chunk, count) of the documents in a shard; none where it cannot be read."""
-    if digest == NO_FILE:
-        return set()
-    try:
-        table = Shard(out, number, digest).table
-    except (LedgerError, MalformedError):
-        return set()
-    return set(zip(table["first"].tolist(), table["count"].tolist(), strict=True))
