@@ -10,7 +10,7 @@ from textwrap import wrap
 
 from tests.attacks.scene import ATTACKS, Attack, World, build, staged
 
-MODULES = ("passages", "history", "signatures", "files")
+MODULES = ("passages", "history", "witnesses", "signatures", "files", "published")
 WIDTHS = (44, 44, 36)  # of the three columns, in characters
 
 
