@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 @log.command("key")
 def key(context: typer.Context, as_json: Json = False) -> None:
-    """Print the key of the log's checkpoints, as witnesses take it (a vkey)."""
+    """Print the key of the log, as witnesses take it (a vkey)."""
     with open_workspace(context) as workspace:
         keys = [verifier.encode() for verifier in workspace.log.keys]
     say(as_json, {"keys": keys}, "\n".join(keys))
@@ -34,7 +34,7 @@ def key(context: typer.Context, as_json: Json = False) -> None:
 
 @log.command("checkpoint")
 def checkpoint(context: typer.Context, out: Out = None) -> None:
-    """Print the newest checkpoint, with the cosignatures that were gathered."""
+    """Print the newest checkpoint with its cosignatures."""
     with open_workspace(context) as workspace:
         _hand_out(workspace.log.checkpoint(), out)
 
@@ -45,7 +45,7 @@ def entry(
     index: Annotated[int, typer.Argument(min=0, help="Its index in the log.")],
     out: Out = None,
 ) -> None:
-    """Print one entry of the log: a signed envelope, byte for byte as it was hashed."""
+    """Print one entry of the log, byte for byte as it was hashed."""
     with open_workspace(context) as workspace:
         _hand_out(workspace.log.entry(index), out)
 
@@ -56,9 +56,10 @@ def proof(
     of: Annotated[str, typer.Argument(metavar="INDEX|DOC", help="A log index, or a document that stands.")],
     out: Out = None,
 ) -> None:
-    """Prove that an entry is in the log (a .tlog-proof, c2sp.org/tlog-proof).
+    """Prove that an entry is in the log.
 
-    Of a document it is the attestation of its source. `trustrag log entry` prints what is proved.
+    The proof is a .tlog-proof (c2sp.org/tlog-proof). Of a document it is the attestation of its
+    source. `trustrag log entry` prints what is proved.
     """
     with open_workspace(context) as workspace:
         _hand_out(workspace.log.proof(int(of) if of.isdecimal() else of).encode(), out)
@@ -70,7 +71,10 @@ def consistency(
     old_size: Annotated[int, typer.Argument(min=0, help="How many entries the log had then.")],
     out: Out = None,
 ) -> None:
-    """Prove that the log only grew since it had so many entries (c2sp.org/tlog-witness, add-checkpoint)."""
+    """Prove that the log only grew since it had so many entries.
+
+    The proof is the body of an add-checkpoint request (c2sp.org/tlog-witness).
+    """
     with open_workspace(context) as workspace:
         _hand_out(workspace.log.growth(old_size).encode(), out)
 
@@ -113,9 +117,9 @@ def gather(
     ],
     as_json: Json = False,
 ) -> None:
-    """Keep the cosignatures that witnesses have made; publish again to show them to readers.
+    """Keep the cosignatures that witnesses have made.
 
-    Exit status 1 where fewer witnesses have signed than the policy asks for.
+    Publish again to show them to readers. Exit status 1 where fewer witnesses have signed than the policy asks for.
     """
     with open_workspace(context) as workspace:
         _tell([workspace.log.gather(place) for place in places], as_json)
@@ -130,7 +134,7 @@ def submit(
     ],
     as_json: Json = False,
 ) -> None:
-    """Ask witnesses to cosign the newest checkpoint, and keep what they sign."""
+    """Ask witnesses to cosign, and keep what they sign."""
     with open_workspace(context) as workspace:
         _tell([workspace.log.submit(address) for address in addresses], as_json)
 

@@ -24,7 +24,7 @@ def publish(
     out: Annotated[Path, typer.Argument(help="The folder of the publication; new, or one made before.")],
     as_json: Json = False,
 ) -> None:
-    """Write the store as static files that others can search and witness.
+    """Write the store as static files, for readers and witnesses.
 
     Run again, it writes only what is new. Copy the folder anywhere: `trustrag search --published DIR` verifies all of it.
     """

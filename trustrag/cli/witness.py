@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 witness = typer.Typer(
     no_args_is_help=True,
-    help="Be a witness of somebody's log (init, key, follow, once, run, serve), or name witnesses in the policy.",
+    help="Be a witness of somebody's log, or name witnesses of yours.",
 )
 
 Name = Annotated[str | None, typer.Option("--name", help="Which witness (default: the only one kept here).")]
@@ -56,7 +56,7 @@ def init(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a witness: a key of its own, and a folder for what it has seen."""
+    """Make a witness: its key, and a folder for what it sees."""
     from trustrag.witness import Witness
 
     passphrase = None if no_passphrase else new_passphrase()
@@ -100,8 +100,9 @@ def follow(
 
 @witness.command("once")
 def once(name: Name = None, state: State = None, as_json: Json = False) -> None:
-    """Look at every log that is followed, and cosign what extends all that was seen.
+    """Look at every log that is followed, and cosign.
 
+    Only what extends all that was seen is signed.
     Exit status 1 where a log was refused: cut back (ROLLBACK), another history (FORK), or not signed.
     """
     seen, refused = _look(_open(name, state), quiet=as_json)
@@ -133,7 +134,10 @@ def serve(
     name: Name = None,
     state: State = None,
 ) -> None:
-    """Answer logs that come by themselves (c2sp.org/tlog-witness over HTTP)."""
+    """Answer logs that come by themselves, over HTTP.
+
+    The protocol is c2sp.org/tlog-witness, without TLS: put a server that speaks it in front.
+    """
     from trustrag.witness.server import make_server
 
     try:
@@ -236,7 +240,7 @@ def quorum(
 
 @witness.command("list")
 def list_witnesses(context: typer.Context, as_json: Json = False) -> None:
-    """Show the witnesses of the policy, and how many of them readers ask for."""
+    """Show the witnesses of the policy, and the quorum."""
     with open_workspace(context) as workspace:
         policy = workspace.policy
     named = [
