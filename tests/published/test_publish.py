@@ -1,5 +1,6 @@
 """Publishing: what is there proves itself, the next one writes what is new, and dying anywhere leaves the last one."""
 
+import os
 import shutil
 import sqlite3
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.ledger.world import NOW, POLICY, SEALER, Draft, accepted, admit, new_ledger, prove
+from tests.ledger.world import DIMENSION, NOW, POLICY, SEALER, Draft, accepted, admit, new_ledger, prove
 from trustrag.errors import ConfigError, LedgerError, MalformedError, ProofError, Refusal, StaleError
 from trustrag.ledger import Ledger, Ruling, StoredPassage
 from trustrag.provenance.evidence import VerifiedPassage, accept_head
@@ -335,6 +336,26 @@ def test_rows_that_were_changed_are_not_published(ledger: Ledger) -> None:
     with pytest.raises((LedgerError, MalformedError)):
         published(ledger)
     assert texts(ledger) == before
+
+
+def test_vectors_that_are_cut_off_are_not_published(ledger: Ledger) -> None:
+    path = ledger.folder / "vectors.f32"
+    path.write_bytes(path.read_bytes()[:-3])
+    with ledger.view() as view:
+        last = int(view.select().max())
+    os.truncate(path, last * 4 * DIMENSION + 5)
+    with pytest.raises(LedgerError, match="cut off"):
+        published(ledger)
+    assert not (out_of(ledger) / "checkpoint").exists()
+
+
+def test_a_file_that_was_bent_is_written_anew_when_its_shard_is(ledger: Ledger) -> None:
+    published(ledger)
+    for path in (out_of(ledger) / "tile" / "entries").rglob("*.p/*"):
+        path.write_bytes(b"bent")
+    admit(ledger, Draft("new", 1, ("something new",)))
+    published(ledger)
+    assert "something new" in texts(ledger)
 
 
 def test_an_empty_store_is_published_too(tmp_path: Path) -> None:

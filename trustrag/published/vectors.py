@@ -87,7 +87,7 @@ class PackWriter:
         self._open: dict[int, int] = {}
 
     def write(self, first: int, data: bytes) -> None:
-        """Put these rows where chunk `first` and those behind it have theirs."""
+        """Put these whole rows where chunk `first` and those behind it have theirs."""
         while data:
             number, at = divmod(first, PACK_ROWS)
             rows = min(PACK_ROWS - at, len(data) // self._row_bytes)

@@ -127,8 +127,9 @@ class _Publishing:
             self._write_log(published)
             before = self._state_before()
             state, written = self._write_shards(before)
-            self._put(f"{STATES}/{state.size}", state.encode())
             self._settle()
+            # Only now: the next publication builds on whatever state it finds.
+            self._put(f"{STATES}/{state.size}", state.encode(), at_once=True)
             shown, pending = self._point(accepts)
             removed = self._clear()
         finally:
@@ -231,8 +232,10 @@ class _Publishing:
         for item in documents:
             span = item.record.first, len(item.record.chunks)
             if span not in had:
-                rows = b"".join(self._vectors.row(at) for at in range(span[0], sum(span)))
-                self._packs.write(span[0], rows)
+                rows = [self._vectors.row(at) for at in range(span[0], sum(span))]
+                if any(len(row) != 4 * self._ledger.embedder.dimension for row in rows):
+                    raise LedgerError("vectors.f32 is cut off: restore it from a backup")
+                self._packs.write(span[0], b"".join(rows))
         if not documents:
             return EMPTY_SHARD, NO_FILE
         root, data, digest = shard_file(number, documents)
@@ -272,14 +275,14 @@ class _Publishing:
                 continue
             note = self._session.checkpoint(version)
             if accepts(note):
-                self._put(CHECKPOINT, note, replace=True)
+                self._put(CHECKPOINT, note, at_once=True)
                 break
         else:
             version = 0
         if version == newest.version:
             (self._out / PENDING).unlink(missing_ok=True)
             return version, None
-        self._put(PENDING, self._session.checkpoint(newest.version), replace=True)
+        self._put(PENDING, self._session.checkpoint(newest.version), at_once=True)
         return version or None, newest.version
 
     # ---- files
@@ -293,17 +296,17 @@ class _Publishing:
                 for path in sorted((keys_folder / folder).rglob("*.json"))
             ]
             for name in sorted(names, key=lambda name: (name.name == "timestamp.json", name)):
-                self._put(f"{KEYS}/{name}", (keys_folder / name).read_bytes(), replace=True)
+                self._put(f"{KEYS}/{name}", (keys_folder / name).read_bytes(), at_once=True)
 
-    def _put(self, name: str, data: bytes, *, replace: bool = False) -> None:
-        """Write one file whole. What is named by what it holds, and is there, is not written again."""
+    def _put(self, name: str, data: bytes, *, at_once: bool = False) -> None:
+        """Write one file whole, unless that is what is there: with the others, by `_settle`, or at once."""
         path = self._out / name
-        if path.exists() and (not replace or path.read_bytes() == data):
+        if path.is_file() and path.read_bytes() == data:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         self._files += 1
         self._bytes += len(data)
-        if replace:
+        if at_once:
             write_whole(path, data)
             return
         draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
