@@ -20,7 +20,7 @@ from trustrag.cli.common import (
 from trustrag.errors import ConfigError, TrustragError
 
 if TYPE_CHECKING:
-    from trustrag.witness import Seen, Witness
+    from trustrag.witness import Cosigned, Witness
 
 witness = typer.Typer(
     no_args_is_help=True,
@@ -149,7 +149,7 @@ def serve(
         server.serve_forever()
 
 
-def _look(made: "Witness", *, quiet: bool = False) -> "tuple[list[Seen], list[dict[str, str]]]":
+def _look(made: "Witness", *, quiet: bool = False) -> "tuple[list[Cosigned], list[dict[str, str]]]":
     """One look at each log; what was refused is told in one line each, and costs no other log its signature."""
     seen, refused = [], []
     followed = [log for log in made.logs() if log.place is not None]
@@ -168,7 +168,7 @@ def _look(made: "Witness", *, quiet: bool = False) -> "tuple[list[Seen], list[di
     return seen, refused
 
 
-def _facts(seen: "Seen") -> dict[str, object]:
+def _facts(seen: "Cosigned") -> dict[str, object]:
     facts = asdict(seen)
     return facts | {"line": seen.line.encode().rstrip("\n")}
 

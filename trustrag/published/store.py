@@ -51,7 +51,7 @@ _V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Span:
     """See `stored.Placed`."""
 
     first_chunk: int
@@ -201,7 +201,7 @@ class PublishedView:
         """See `StoreView`."""
         return self.standing.state.chunks
 
-    def active(self, doc_id: str) -> Place | None:
+    def active(self, doc_id: str) -> Span | None:
         """See `StoreView`."""
         number, bucket = divmod(bucket_of(doc_id), SHARD_BUCKETS)
         shard = self.standing.shards[number]
@@ -210,7 +210,7 @@ class PublishedView:
         for row in np.nonzero(shard.table["bucket"] == bucket)[0].tolist():
             record = self._record(number, shard, row)
             if record.entry.doc_id == doc_id:
-                return Place(record.first, len(record.chunks))
+                return Span(record.first, len(record.chunks))
         return None
 
     def passages(self, chunk_ids: Sequence[int] | Ids) -> list[StoredPassage | UnprovedPassage]:

@@ -76,7 +76,7 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Cosigned:
     """What came of one look at a log: its size, the size cosigned before, and our line under the newest checkpoint."""
 
     origin: str
@@ -186,7 +186,7 @@ class Witness:
 
     # ---- the rule
 
-    def look(self, log: Followed) -> Seen:
+    def look(self, log: Followed) -> Cosigned:
         """Fetch the newest checkpoint where this log publishes, and cosign it if it extends all that was seen.
 
         Raises StaleError (ROLLBACK) for a log that was cut back, ProofError (FORK) for another history, SignatureError,
@@ -209,7 +209,7 @@ class Witness:
             hashes = TiledLog(place, size).consistency(before.size, size)
         return self.cosign(Growth(before.size if before else 0, tuple(hashes), note))
 
-    def cosign(self, asked: Growth) -> Seen:
+    def cosign(self, asked: Growth) -> Cosigned:
         """Cosign a checkpoint that extends the newest one cosigned (tlog-witness, "add-checkpoint"), or raise.
 
         AuthorityError (UNKNOWN_KEY) for a log that is not followed, SignatureError, ConflictError where it starts
@@ -236,7 +236,7 @@ class Witness:
             write_whole(folder / "seen" / str(checkpoint.size), signed.encode())
             # If we die here, the older checkpoint is the newest still, and this one is asked for again.
             write_whole(folder / CHECKPOINT, signed.encode())
-        return Seen(origin, checkpoint.size, old, signed.signatures[-1])
+        return Cosigned(origin, checkpoint.size, old, signed.signatures[-1])
 
     def _require_signed(self, log: Followed, note: bytes) -> Checkpoint:
         checkpoint, _ = verify_checkpoint(Note.parse(note), log.keys)
