@@ -7,10 +7,10 @@ export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage lint format bench interop attacks kills clean
+.PHONY: help install demo demo-review test coverage lint format bench interop attacks screens kills soak fuzz mutants clean
 
 help:  ## say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## make .venv and install the project into it
 
@@ -22,11 +22,14 @@ $(STAMP): pyproject.toml
 	@echo "Installing into $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --quiet 'torch==2.13.*'
-	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,screens,code,media,dev]'
 	@touch $@
 
 demo: $(STAMP)  ## sign the documentation of installed packages, search it, then attack it
 	@$(BIN)/python -m tests.demo
+
+demo-review: $(STAMP)  ## the life of one poisoned page: held, shown, rejected by two people
+	@$(BIN)/python -m tests.demo_review
 
 test: $(STAMP)  ## the whole test suite
 	@$(BIN)/python -m pytest -q
@@ -52,8 +55,20 @@ interop: $(STAMP)  ## tools that we did not write accept our bytes and refuse be
 attacks: $(STAMP)  ## make every attack of docs/threat-model.md on a real store and print what came of it
 	@$(BIN)/python -m tests.attacks
 
+screens: $(STAMP)  ## what the screens at the door hold of a corpus of attacks, and of honest look-alikes
+	@$(BIN)/python -m tests.robustness.screens
+
 kills: $(STAMP)  ## kill -9 an ingest 200 times and look what is left (a quarter of an hour)
 	@$(BIN)/python -m tests.robustness.kills 200
+
+soak: $(STAMP)  ## ten minutes of one writer, four readers, and kill -9 for all of them
+	@$(BIN)/python -m tests.robustness.soak 600
+
+fuzz: $(STAMP)  ## 100,000 random changes of workspace files (half an hour of two cores)
+	@$(BIN)/python -m tests.attacks.fuzz --changes 100000
+
+mutants: $(STAMP)  ## take each check out of the trusted core: some test has to fail (half an hour of two cores)
+	@$(BIN)/python -m tests.robustness.mutants
 
 clean:  ## remove .venv and every cache
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov node_modules

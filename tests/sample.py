@@ -21,7 +21,7 @@ from trustrag.ledger import Ledger, Sealer, StoredPassage
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.export import EvidenceFile, ShownPassage
 from trustrag.provenance.keys import PrivateKey
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Log, Policy, PolicyKey, Reviewers, Role, Source
 from trustrag.provenance.statement import Context, EmbedderId
 from trustrag.trustroot import DAY, ROLES, Lifetimes, create_trust_root
 
@@ -87,7 +87,7 @@ def make(folder: Path, *, now: int) -> None:
         log=Log(CONTEXT.store, known("log")),
         ingest=Role(known("ingest")),
         screen=Role(known("screen")),
-        review=Role((), 0),
+        review=Reviewers(),
         seal=Role(known("seal")),
         sources=tuple(Source(name, None, known(name), (f"default/default/{name}",), 1000) for name in TEXTS),
         snapshot_age=CENTURY,

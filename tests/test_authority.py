@@ -11,6 +11,7 @@ from trustrag.keyring import Keyring, home
 from trustrag.provenance.keys import PrivateKey
 from trustrag.provenance.statement import Context
 from trustrag.publisher import Publisher
+from trustrag.trustroot import TrustRoot
 from trustrag.workspace import Workspace
 
 NOW = 1_800_000_000
@@ -34,11 +35,11 @@ def test_a_founded_store_has_a_key_for_each_purpose_and_no_two_alike(authority: 
     facts = authority.key_facts()
     assert [fact.purpose for fact in facts] == [
         *("trust root", "trust targets", "trust snapshot", "trust timestamp"),
-        *("ingest", "screen", "seal", "log", "source acme"),
+        *("ingest", "screen", "seal", "answer", "log", "source acme"),
     ]
     assert len({fact.public for fact in facts}) == len(facts)
     assert all(fact.held for fact in facts)
-    assert [fact.expires is not None for fact in facts] == [True] * 4 + [False] * 5
+    assert [fact.expires is not None for fact in facts] == [True] * 4 + [False] * 6
     assert authority.own_source() == "acme"
     assert authority.notices() == []
 
@@ -225,6 +226,27 @@ def test_a_key_once_revoked_signs_no_more(authority: Authority) -> None:
 
 
 def test_a_key_that_was_made_before_its_source_is_used(authority: Authority) -> None:
-    made = authority.new_source_key("wiki", lambda: None)
+    made = authority.new_key("source", "wiki", lambda: None)
     assert authority.add_source("wiki").keys[0].key == made
     assert authority.source_signer("wiki").public_key == made
+
+
+def test_what_changes_while_it_is_read_is_read_again(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy that is put in force while another process reads the one before must not be passed over."""
+    reader = Authority("kb-1", authority.keys_folder, workspace=tmp_path / "kb", clock=lambda: NOW)
+    opens = TrustRoot.open
+    raced: list[int] = []
+
+    def overtaken(*args: object, **names: object) -> TrustRoot:
+        root = opens(*args, **names)  # type: ignore[arg-type]
+        if not raced:
+            raced.append(root.policy.version)
+            authority.set_active("acme", False)
+        return root
+
+    monkeypatch.setattr(TrustRoot, "open", overtaken)
+    assert reader.policy.version == 1
+    assert reader.policy.version == 2
+    assert raced == [1]

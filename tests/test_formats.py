@@ -16,6 +16,7 @@ from trustrag.errors import Refusal
 from trustrag.ingest.attest import BATCH_DOCUMENTS
 from trustrag.ingest.formats import TEXT_LIMIT
 from trustrag.ingest.readers import FILE_LIMIT
+from trustrag.monitor import audited
 from trustrag.provenance import (
     canonical,
     checkpoint,
@@ -28,6 +29,7 @@ from trustrag.provenance import (
     statement,
 )
 from trustrag.provenance.canonical import encode
+from trustrag.retrieval import receipt
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "formats.md"
@@ -55,12 +57,16 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     statement.SOURCE_TYPE: statement.parse_statement,
     statement.INGEST_TYPE: statement.parse_statement,
     statement.REVIEW_TYPE: statement.parse_statement,
+    statement.REJECTION_TYPE: statement.parse_statement,
     statement.SNAPSHOT_TYPE: statement.parse_statement,
     statement.WITHDRAWAL_TYPE: statement.parse_statement,
+    statement.ROLLBACK_TYPE: statement.parse_statement,
+    receipt.RECEIPT_TYPE: receipt.Receipt.parse,
     policy.POLICY_FORMAT: policy.Policy.parse,
     envelope.PAYLOAD_TYPE: envelope.Envelope.parse,
     keys.KEY_FILE_FORMAT: keys.KeyFile.parse,
     keyring.SEEN_FORMAT: keyring.SeenState.parse,
+    audited.AUDITED_FORMAT: audited.Audited.parse,
     "leaf": standing.ChunkLeaf.parse,
     "entry": standing.StandingEntry.parse,
 }
@@ -70,8 +76,11 @@ WITH_SCHEMA = {
     statement.SOURCE_TYPE,
     statement.INGEST_TYPE,
     statement.REVIEW_TYPE,
+    statement.REJECTION_TYPE,
     statement.SNAPSHOT_TYPE,
     statement.WITHDRAWAL_TYPE,
+    statement.ROLLBACK_TYPE,
+    receipt.RECEIPT_TYPE,
     policy.POLICY_FORMAT,
 }
 """What has a schema and an example; an evidence file is too long for an example, and the sample is one."""
@@ -124,6 +133,7 @@ def test_examples_are_the_vectors() -> None:
     for item in statements:
         assert shown[json.loads(item["payload"])["predicateType"]] == item["payload"]
     steps = vector("standing.json")
+    assert shown[receipt.RECEIPT_TYPE] == vector("receipt.json")["payload"]
     assert shown[envelope.PAYLOAD_TYPE] in [item["envelope"] for item in statements]
     assert shown["leaf"] == steps["passages"][0]["leaf"]
     assert shown["entry"] == steps["passages"][0]["entry"]

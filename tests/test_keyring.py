@@ -2,12 +2,14 @@
 
 import contextlib
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trustrag import keyring
 from trustrag.errors import ConfigError, MalformedError, NotFoundError, Refusal, StaleError
 from trustrag.keyring import Keyring, SeenState, UserState, home, passphrase_from_environment
 from trustrag.provenance.canonical import Digest
@@ -306,3 +308,52 @@ def test_a_damaged_memory_is_no_first_use() -> None:
         memory.read()
     with pytest.raises(MalformedError):
         memory.advance(SeenState(snapshot_version=4))
+
+
+class Died(Exception):
+    """The process ended here."""
+
+
+@pytest.mark.parametrize("reached", range(7))
+def test_a_change_of_passphrase_that_dies_leaves_one_passphrase(
+    reached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three drafts, the mark that they count, three moves: dying before or after any of these."""
+    made = Keyring.create("kb-1", b"old")
+    keys = {name: made.generate(name).public_key for name in ("a", "b", "c")}
+    left = reached
+
+    def dying(act: Callable[..., None]) -> Callable[..., None]:
+        def do(*args: object, **names: object) -> None:
+            nonlocal left
+            if left == 0:
+                raise Died
+            left -= 1
+            act(*args, **names)
+
+        return do
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keyring, "write_whole", dying(keyring.write_whole))
+        patch.setattr(Path, "replace", dying(Path.replace))
+        with pytest.raises(Died):
+            made.change_passphrase(b"new")
+    passphrase = b"old" if reached < 4 else b"new"
+    opened = Keyring.open("kb-1", lambda: passphrase)
+    assert {name: opened.signer(name).public_key for name in opened.names()} == keys
+    for name, public in keys.items():
+        public.verify(b"message", opened.signer(name).sign(b"message"))
+    assert not [path for path in opened.folder.iterdir() if path.suffix != ".key"]
+
+
+@pytest.mark.parametrize("passphrase", [b"new", None])
+def test_a_passphrase_is_changed_for_all_keys(passphrase: bytes | None) -> None:
+    made = Keyring.create("kb-1", b"old")
+    made.generate("a")
+    with pytest.raises(ConfigError, match="wrong passphrase"):
+        Keyring.open("kb-1", lambda: b"wrong").change_passphrase(passphrase)
+    made.change_passphrase(passphrase)
+    made.generate("b")
+    opened = Keyring.open("kb-1", None if passphrase is None else lambda: b"new")
+    assert opened.encrypted is (passphrase is not None)
+    assert [opened.signer(name).sign(b"m") for name in opened.names()]

@@ -102,7 +102,7 @@ def test_the_same_id_is_a_new_version_and_deletion_is_a_ruling(store: TrustedVec
     assert found.metadata[PROVENANCE]["version"] == 2
     assert store.delete(["logs", "was never there"])
     assert store.get_by_ids(["logs"]) == []
-    assert [row.standing for row in store.workspace.history("logs")] == ["superseded", "withdrawn"]
+    assert [row.standing for row in store.workspace.history.document("logs")] == ["superseded", "withdrawn"]
     assert store.delete()
     assert store.similarity_search("anything") == []
 
@@ -181,6 +181,27 @@ def test_the_reranker_believes_no_metadata(store: TrustedVectorStore) -> None:
     kept = strict.compress_documents([forged, proved], "how long are audit logs kept")
     assert [d.page_content for d in kept] == [proved.page_content]
     assert reranker.compress_documents([], "anything") == []
+
+
+def test_what_strict_mode_left_out_is_told(
+    store: TrustedVectorStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.workspace.add_source("blog")
+    blog = Document(page_content="Audit logs are kept for two weeks, says the blog.", id="blog")
+    store.add_documents([blog], source="blog")
+    store.workspace.authority.set_standing("blog", probation=True)
+    strict = ProvenanceRetriever(workspace=store.workspace, k=10, mode="strict")
+    found = strict.invoke("audit logs")
+    assert "blog" not in [document.id for document in found]
+    told = {"doc_id": "blog", "source": "blog", "reason": "its source is on probation"}
+    assert all(document.metadata[PROVENANCE]["left_out"] == [told] for document in found)
+    assert (
+        ProvenanceRetriever(workspace=store.workspace, k=10, mode="strict", sources=("blog",)).invoke("x")
+        == []
+    )
+    assert "left out blog of blog: its source is on probation" in caplog.text
+    (one,) = ProvenanceRetriever(workspace=store.workspace, k=1).invoke("lunch")
+    assert "left_out" not in one.metadata[PROVENANCE]
 
 
 def test_the_reranker_as_a_runnable_behind_another_retriever(store: TrustedVectorStore) -> None:

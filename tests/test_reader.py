@@ -167,6 +167,17 @@ def test_the_keys_of_another_store_are_refused(ws: Workspace, tmp_path: Path) ->
     assert caught.value.refusal is Refusal.WRONG_CONTEXT
 
 
+def test_a_publication_has_no_past(ws: Workspace) -> None:
+    with pytest.raises(ConfigError, match="no past"):
+        opened(ws).search(QUESTION, at=1)
+
+
+def test_a_field_that_nobody_has_is_named(ws: Workspace) -> None:
+    reader = opened(ws)
+    assert reader.search(QUESTION, where={"knid": 1}).unknown_fields == ("knid",)
+    assert reader.search(QUESTION, where={"kind": 9}).unknown_fields == ()
+
+
 def test_another_embedder_is_refused(ws: Workspace) -> None:
     with pytest.raises(ConfigError, match="vectors were made by"):
         opened(ws, embedder="hash-128").search(QUESTION)

@@ -24,7 +24,7 @@ from trustrag.errors import (
 )
 from trustrag.provenance.canonical import Digest, Json, encode
 from trustrag.provenance.keys import PrivateKey, PublicKey, Signer
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Log, Policy, PolicyKey, Reviewers, Role, Source
 from trustrag.provenance.statement import Context
 from trustrag.trustroot import (
     DAY,
@@ -70,7 +70,7 @@ def policy(version: int = 1, source: PrivateKey | None = None) -> Policy:
         log=Log("example.org/log", keys("log")),
         ingest=Role(keys("ingest")),
         screen=Role(keys("screen")),
-        review=Role((), 0),
+        review=Reviewers(),
         seal=Role(keys("seal")),
         sources=(
             Source(

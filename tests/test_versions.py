@@ -47,19 +47,19 @@ def shown(ws: Workspace) -> list[str]:
     return [ranked.passage.text for ranked in ws.search(QUESTION).passages if ranked.passage.source == "acme"]
 
 
-def test_a_quiet_change_that_others_contradict_waits_until_it_is_restored(two: Workspace) -> None:
+def test_a_quiet_change_that_others_contradict_waits_until_it_is_approved(two: Workspace) -> None:
     report = publish(two, CHANGED)
     (held,) = report.quarantined
     assert held.reason == 'CHANGED_VALUE: "14" became "90"; staff still states the old value'
     assert shown(two) == [REFUNDS]
-    old, new = two.history("policy.md")
+    old, new = two.history.document("policy.md")
     assert (old.standing, new.standing) == ("active", "quarantined")
     assert new.findings[0].startswith("CHANGED_VALUE hold at 0-58:")
     assert [each.doc_id for each in publish(two, CHANGED).unchanged] == ["policy.md"]
 
-    two.rule("restore", doc_id="policy.md", reason="the board decided so on Monday")
+    assert two.reviews.approve("policy.md").settled
     assert shown(two) == [CHANGED]
-    assert [row.standing for row in two.history("policy.md")] == ["superseded", "active"]
+    assert [row.standing for row in two.history.document("policy.md")] == ["superseded", "active"]
     assert two.audit().problems == ()
     # Now the handbook is what differs, and its update agrees with what stands.
     (outcome,) = publish(two, HANDBOOK.replace("14", "90"), name="handbook.md", source="staff").admitted
@@ -70,7 +70,7 @@ def test_a_single_source_is_told_and_admitted(ws: Workspace) -> None:
     (outcome,) = publish(ws, CHANGED).admitted
     assert outcome.reason.startswith('version 2, 1 passage; CHANGED_VALUE: "14" became "90" in: "Refunds are')
     assert shown(ws) == [CHANGED]
-    assert "CHANGED_VALUE warn" in ws.history("policy.md")[1].findings[0]
+    assert "CHANGED_VALUE warn" in ws.history.document("policy.md")[1].findings[0]
 
 
 def test_sources_of_one_owner_and_sources_on_probation_hold_nobody_up(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_an_honest_edit_and_a_new_claim_go_in(two: Workspace) -> None:
     assert "CHANGED" not in outcome.reason
     (outcome,) = publish(two, f"{REFUNDS}\n\nMembers are paid within 2 days.").admitted
     assert "CHANGED" not in outcome.reason
-    assert any("NEW_CLAIM note" in finding for finding in two.history("policy.md")[-1].findings)
+    assert any("NEW_CLAIM note" in finding for finding in two.history.document("policy.md")[-1].findings)
 
 
 def test_a_witness_edited_into_the_database_has_no_voice(two: Workspace) -> None:
@@ -101,10 +101,10 @@ def test_a_witness_edited_into_the_database_has_no_voice(two: Workspace) -> None
     assert "CHANGED_VALUE" in outcome.reason
 
 
-def test_what_is_hidden_waits_and_can_be_restored_as_well(ws: Workspace) -> None:
+def test_what_is_hidden_waits_and_can_be_approved_as_well(ws: Workspace) -> None:
     text = f"{REFUNDS}\U000e0069\U000e0067"
     assert len(publish(ws, text).quarantined) == 1
-    ws.rule("restore", doc_id="policy.md", reason="looked at it")
+    assert ws.reviews.approve("policy.md").settled
     assert shown(ws) == [text]
 
 

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
+from trustrag.consistency import Finding
 from trustrag.errors import (
+    BackendError,
     ConfigError,
     ConflictError,
     MalformedError,
@@ -110,7 +112,7 @@ def test_the_public_keys_may_lie_elsewhere_and_no_private_key_lies_in_the_worksp
         made.ingest([docs], source="acme")
     assert (tmp_path / "public" / "metadata" / "timestamp.json").exists()
     assert not any(tmp_path.rglob("*.key"))
-    assert len(list(home().rglob("*.key"))) == 9
+    assert len(list(home().rglob("*.key"))) == 10
     with Workspace.open(tmp_path / "kb") as opened:
         assert found(opened) == {"logs.md", "lunch.md"}
 
@@ -168,7 +170,7 @@ def test_a_changed_file_is_a_new_version_that_supersedes_the_old_one(ws: Workspa
     (docs / "logs.md").write_text("Audit logs are kept for one year.", encoding="utf-8")
     report = ws.ingest([docs], source="acme")
     assert [(each.doc_id, each.version) for each in report.admitted] == [("logs.md", 2)]
-    assert [row.standing for row in ws.history("logs.md")] == ["superseded", "active"]
+    assert [row.standing for row in ws.history.document("logs.md")] == ["superseded", "active"]
     (proved,) = ws.read("logs.md")
     assert (proved.text, proved.version) == ("Audit logs are kept for one year.", 2)
 
@@ -290,6 +292,8 @@ def test_a_source_added_elsewhere_is_known_without_opening_anew(ws: Workspace, d
             True,
         )
         other.ingest([docs / "logs.md"], source="wiki", prefix="wiki/")
+        assert "wiki/logs.md" not in found(ws), "on probation, it waits"
+        other.reviews.approve("wiki/logs.md")
     assert "wiki/logs.md" in found(ws)
 
 
@@ -403,7 +407,7 @@ def test_documents_that_stand_are_listed_by_source(ws: Workspace) -> None:
     ws.add_source("wiki")
     assert [row.doc_id for row in ws.standing_documents("acme")] == ["logs.md", "lunch.md"]
     assert ws.standing_documents("wiki") == []
-    assert ws.history("never seen") == []
+    assert ws.history.document("never seen") == []
 
 
 def test_the_database_file_is_whole_by_itself_while_readers_stay_open(tmp_path: Path) -> None:
@@ -427,3 +431,43 @@ def test_one_path_is_one_path_and_no_row_of_letters(tmp_path: Path) -> None:
         assert len(workspace.search("kept", sources="acme").passages) == 1
         assert workspace.withdraw("a.txt", reason="by its name") is not None
         assert workspace.standing_documents() == []
+
+
+def test_a_judge_is_an_object_or_a_name(ws: Workspace, tmp_path: Path) -> None:
+    class Watching:
+        name, certain, asked = "watching", 1.0, 0
+
+        def judge(self, question: str, *_: object) -> tuple[Finding, ...]:
+            self.asked += 1
+            return ()
+
+    judge = Watching()
+    with Workspace.open(ws.folder, judge=judge) as judged:
+        judged.search("audit logs")
+    assert judge.asked > 0
+    with pytest.raises(BackendError, match=r"the judge .*nothing. cannot be opened") as caught:
+        Workspace.open(ws.folder, judge=str(tmp_path / "nothing"))
+    assert "\n" not in str(caught.value)
+
+
+def test_comparisons_outlive_the_process_in_the_users_folder(ws: Workspace, tmp_path: Path) -> None:
+    before = [one.score for one in ws.search("audit logs").passages]
+    ws.close()
+    (kept,) = (home() / "pairs").glob("*.db")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(kept)) as database:
+        assert database.execute("SELECT count(*) FROM pairs").fetchone() == (1,)
+    kept.write_bytes(b"noise")
+    with Workspace.open(ws.folder) as again:
+        assert [one.score for one in again.search("audit logs").passages] == before
+
+
+def test_ingest_compares_ahead(ws: Workspace) -> None:
+    with closing(sqlite3.connect(home() / "pairs" / f"{ws.settings.store}.db")) as database:
+        assert database.execute("SELECT count(*) FROM pairs").fetchone() == (1,)  # logs.md with lunch.md
+
+
+def test_a_question_is_a_text(ws: Workspace) -> None:
+    for ask in (ws.search, ws.ask):
+        with pytest.raises(TypeError, match="a question is a str, not NoneType"):
+            ask(None)  # type: ignore[arg-type]

@@ -18,7 +18,9 @@ from typing import Final, TypeAlias, TypeVar
 from securesystemslib.exceptions import Error as SslibError
 from securesystemslib.signer import Signature, SSlibKey
 from tuf.api import exceptions
-from tuf.api.metadata import Metadata, MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Role, Snapshot, TargetFile, Timestamp
+from tuf.api.metadata import Root as Root
+from tuf.api.metadata import Targets as Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from trustrag.errors import (
@@ -179,6 +181,127 @@ def next_root(root: Root, expires: int) -> Root:
     return following
 
 
+def changed_root(
+    root: Root, keys: Mapping[str, Sequence[PublicKey]], thresholds: Mapping[str, int], expires: int
+) -> Root:
+    """The next version of a root, with these keys and thresholds for its roles. Raises MalformedError."""
+    try:
+        following = new_root(keys, thresholds, expires)
+    except ValueError as error:
+        raise MalformedError(f"such a root cannot be: {error}") from error
+    following.version = root.version + 1
+    for name, role in following.roles.items():
+        if not 1 <= role.threshold <= len(role.keyids):
+            raise MalformedError(
+                f"{len(role.keyids)} keys cannot meet a threshold of {role.threshold} for {name}"
+            )
+    return following
+
+
+def next_targets(targets: Targets, policy: bytes, expires: int) -> Targets:
+    """The next version of the targets role, over this policy."""
+    return _targets_of(targets.version + 1, policy, expires)
+
+
+def parse_signed(kind: type[S], data: bytes) -> S:
+    """The `signed` part of metadata that nobody need have signed yet, as `message` writes it. Raises MalformedError."""
+    whole = b'{"signatures":[],"signed":' + data + b"}"
+    _parse_strictly("what is proposed", whole)
+    signed = _from_bytes(kind, "what is proposed", whole).signed
+    if isinstance(signed, Root):
+        check_root(signed)
+    if message(signed) != data:
+        raise MalformedError("what is proposed is not in canonical form")
+    return signed
+
+
+def message(signed: S) -> bytes:
+    """The bytes that are signed: canonical JSON."""
+    return Metadata(signed).signed_bytes
+
+
+def parse_root(data: bytes) -> Root:
+    """Root metadata that is believed as it is: the one that was pinned. Raises MalformedError."""
+    root = parse_file(Root, data)
+    check_root(root)
+    return root
+
+
+def parse_chain(roots: Sequence[bytes]) -> list[Root]:
+    """Roots of which each follows the one before it and is signed by it, the first by itself.
+
+    Raises MalformedError, AuthorityError (BELOW_THRESHOLD) or StaleError where they are not.
+    """
+    chain: list[Root] = []
+    for data in roots:
+        _parse_strictly("a root", data)
+        _read_root("a root", data)
+        following = Metadata[Root].from_bytes(data)
+        before = chain[-1] if chain else following.signed
+        if chain and following.signed.version != before.version + 1:
+            raise StaleError(
+                Refusal.ROLLBACK, f"root {following.signed.version} does not follow {before.version}"
+            )
+        for root in (before, following.signed):
+            require_signed(root, "root", data)
+        chain.append(following.signed)
+    return chain
+
+
+def require_signed(root: Root, role: str, data: bytes) -> None:
+    """Raises AuthorityError (BELOW_THRESHOLD) unless enough keys that this root names for the role signed the metadata."""
+    document = Metadata.from_bytes(data)
+    try:
+        root.verify_delegate(role, document.signed_bytes, document.signatures)
+    except exceptions.UnsignedMetadataError as error:
+        raise AuthorityError(Refusal.BELOW_THRESHOLD, f"the {role} metadata: {error}") from error
+
+
+def is_signed(root: Root, role: str, data: bytes) -> bool:
+    """Whether enough keys that this root names for the role signed the metadata."""
+    try:
+        require_signed(root, role, data)
+    except AuthorityError:
+        return False
+    return True
+
+
+def parse_file(kind: type[S], data: bytes) -> S:
+    """What a metadata file says, whoever signed it. Raises MalformedError."""
+    _parse_strictly(f"the {kind.type} file", data)
+    return _from_bytes(kind, f"the {kind.type} file", data).signed
+
+
+def parse_targets(data: bytes, root: Root) -> Targets:
+    """The targets role, signed by enough keys of this root. Raises MalformedError or AuthorityError."""
+    targets = parse_file(Targets, data)
+    require_signed(root, "targets", data)
+    return targets
+
+
+def policy_digest(targets: Targets) -> Digest:
+    """Of the policy that a targets role names. Raises MalformedError where it names none, or more."""
+    named = targets.targets.get(POLICY)
+    if named is None or list(targets.targets) != [POLICY] or set(named.hashes) != {"sha256"}:
+        raise MalformedError(f"the targets role names other files than {POLICY}")
+    return Digest.from_hex(named.hashes["sha256"])
+
+
+def assembled(signed: S, signatures: Sequence[tuple[PublicKey, bytes]]) -> bytes:
+    """The metadata file of what was signed elsewhere."""
+    metadata = Metadata(signed)
+    for key, signature in signatures:
+        metadata.signatures[key.key_id] = Signature(key.key_id, signature.hex())
+    return metadata.to_bytes()
+
+
+def numbers(folder: Path) -> dict[str, int]:
+    """What versions the snapshot and timestamp files in a folder say they are, verified by nobody: to count on from."""
+    data = (folder / "metadata" / "timestamp.json").read_bytes()
+    timestamp = _from_bytes(Timestamp, "timestamp.json", data).signed
+    return {"timestamp": timestamp.version, "snapshot": timestamp.snapshot_meta.version}
+
+
 def release(
     versions: Mapping[str, int],
     policy: bytes,
@@ -195,21 +318,24 @@ def release(
     """
     if snapshot_file is None:
         if targets_file is None:
-            targets = Targets(version=versions["targets"], expires=_moment(expires["targets"]))
-            targets.targets[POLICY] = TargetFile(len(policy), {"sha256": Digest.of(policy).hex}, POLICY)
-            data = sign(targets, signers["targets"])
-            yield f"targets/{Digest.of(policy).hex}.{POLICY}", policy
-            yield f"metadata/{targets.version}.targets.json", data
-            targets_file = _meta(targets.version, data)
+            data = sign(_targets_of(versions["targets"], policy, expires["targets"]), signers["targets"])
+            yield from targets_files(policy, versions["targets"], data)
+            targets_file = file_of(versions["targets"], data)
         meta = {"targets.json": targets_file}
         snapshot = Snapshot(version=versions["snapshot"], expires=_moment(expires["snapshot"]), meta=meta)
         data = sign(snapshot, signers["snapshot"])
         yield f"metadata/{snapshot.version}.snapshot.json", data
-        snapshot_file = _meta(snapshot.version, data)
+        snapshot_file = file_of(snapshot.version, data)
     timestamp = Timestamp(
         version=versions["timestamp"], expires=_moment(expires["timestamp"]), snapshot_meta=snapshot_file
     )
     yield "metadata/timestamp.json", sign(timestamp, signers["timestamp"])
+
+
+def targets_files(policy: bytes, version: int, data: bytes) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of a policy and of the targets role that names it, in the order in which they have to be written."""
+    yield f"targets/{Digest.of(policy).hex}.{POLICY}", policy
+    yield f"metadata/{version}.targets.json", data
 
 
 def sign(signed: S, signers: Sequence[Signer]) -> bytes:
@@ -231,7 +357,14 @@ def _moment(unix: int) -> datetime:
     return datetime.fromtimestamp(unix, UTC)
 
 
-def _meta(version: int, data: bytes) -> MetaFile:
+def _targets_of(version: int, policy: bytes, expires: int) -> Targets:
+    targets = Targets(version=version, expires=_moment(expires))
+    targets.targets[POLICY] = TargetFile(len(policy), {"sha256": Digest.of(policy).hex}, POLICY)
+    return targets
+
+
+def file_of(version: int, data: bytes) -> MetaFile:
+    """How the next role names this metadata file."""
     return MetaFile(version, len(data), {"sha256": Digest.of(data).hex})
 
 
@@ -246,11 +379,17 @@ def _parse_strictly(name: str, data: bytes) -> None:
 
 
 def _read_root(name: str, data: bytes) -> None:
+    check_root(_from_bytes(Root, name, data).signed)
+
+
+def _from_bytes(kind: type[S], name: str, data: bytes) -> Metadata[S]:
     try:
-        root = Metadata[Root].from_bytes(data).signed
+        document = Metadata[S].from_bytes(data)
     except exceptions.RepositoryError as error:
-        raise MalformedError(f"{name} is not root metadata: {error}") from error
-    check_root(root)
+        raise MalformedError(f"{name} is not {kind.type} metadata: {error}") from error
+    if not isinstance(document.signed, kind):
+        raise MalformedError(f"{name} is {document.signed.type} metadata, not {kind.type}")
+    return document
 
 
 def _public_key(key_id: str, key: object) -> PublicKey:

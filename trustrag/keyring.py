@@ -2,6 +2,7 @@
 
     $TRUSTRAG_HOME/keys/<store id>/NAME.key     private keys, 0600, encrypted with one passphrase
     $TRUSTRAG_HOME/state/<store id>.json        the newest trust root, snapshot and tree head believed
+    $TRUSTRAG_HOME/pairs/<store id>.db          how alike its texts are: a cache, believed, and free to be deleted
 
 Both stay out of the workspace and out of `keys/` on purpose. A key beside what it signs is published
 with it, sooner or later; and a memory that is restored together with last week's workspace cannot notice
@@ -24,6 +25,8 @@ from trustrag.provenance.keys import KeyFile, KeyLock, PrivateKey, PublicKey, Si
 
 SEEN_FORMAT: Final = "urn:trustrag:seen/v1"
 PASSPHRASE_FILE: Final = "TRUSTRAG_PASSPHRASE_FILE"
+_NEXT: Final = ".key.next"  # a key file under the passphrase that is about to hold
+_CHANGING: Final = "passphrase.changing"  # there while those are put in place
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -44,6 +47,11 @@ def passphrase_from_environment() -> bytes | None:
         raise ConfigError(
             f"{PASSPHRASE_FILE} names {path}, which cannot be read: {error.strerror}"
         ) from error
+
+
+def pairs_file(store_id: str) -> Path:
+    """Where this user's comparisons of a store's texts are kept. Raises ConfigError for what is no store id."""
+    return home() / "pairs" / f"{_checked(store_id)}.db"
 
 
 class Keyring:
@@ -85,10 +93,37 @@ class Keyring:
         one; MalformedError for a file that is not a key file.
         """
         folder = _folder_of(store_id, apart_from)
+        _finish_change(folder)
         files = {path.stem: _read_key_file(path) for path in sorted(folder.glob("*.key"))}
         if not files:
             raise ConfigError(f"no private keys in {folder}: this user can read and verify, and not sign")
         return cls(folder, files, ask)
+
+    @classmethod
+    def take(
+        cls,
+        store_id: str,
+        path: Path,
+        name: str,
+        of_file: Callable[[], bytes],
+        ask: Callable[[], bytes] | None,
+    ) -> PublicKey:
+        """Take in a key file that was exported on another machine of its owner; returns its public half.
+
+        `of_file` returns the passphrase that it came with. It is encrypted here as the other keys are; where it is the
+        first one, as it came. Raises ConfigError for a wrong passphrase, a taken name, or a key that is here already.
+        """
+        try:
+            file = KeyFile.parse(path.read_bytes())
+        except MalformedError as error:
+            raise MalformedError(f"{path} is no key file: {error}") from error
+        passphrase = None if file.derivation is None else of_file()
+        key = file.open(None if passphrase is None else KeyLock(passphrase, file.derivation))
+        keyring = cls.open(store_id, ask) if cls.exists(store_id) else cls.create(store_id, passphrase)
+        if keyring.find(file.public_key) is not None:
+            raise ConfigError(f"key {file.public_key.key_id[:16]} is in {keyring.folder} already")
+        keyring.add(name, key)
+        return file.public_key
 
     @staticmethod
     def exists(store_id: str) -> bool:
@@ -126,6 +161,28 @@ class Keyring:
         self._files[name] = file
         self._unlocked[name] = key
         return _HeldKey(self, name, key.public_key)
+
+    def export(self, name: str) -> bytes:
+        """The key as a file for another machine of its owner: encrypted as it is here. Raises NotFoundError."""
+        self.public_key(name)
+        return self._files[name].encode()
+
+    def change_passphrase(self, passphrase: bytes | None) -> None:
+        """Encrypt every key here with another passphrase (with None: with none at all). Asks for the old one first.
+
+        Raises ConfigError where that is wrong. Copies that were exported keep the passphrase that they had.
+        """
+        keys = {name: self._private(name) for name in self._files}
+        lock = None if passphrase is None else KeyLock(passphrase)
+        files = {name: KeyFile.close(key, lock) for name, key in keys.items()}
+        with locked(self.folder):
+            for name, file in files.items():
+                write_whole(self.folder / f"{name}{_NEXT}", file.encode(), mode=0o600)
+            # If we die up to here, the drafts are thrown away: the old passphrase holds for all. From here on the
+            # new one does, and whoever opens the keyring next puts the rest in place.
+            write_whole(self.folder / _CHANGING, b"", mode=0o600)
+            _put_in_place(self.folder)
+        self._files, self._lock = files, lock
 
     def signer(self, name: str) -> Signer:
         """Signs with this key; unlocks it at the first signature. Raises NotFoundError."""
@@ -244,11 +301,21 @@ class SeenState:
         return state
 
 
+def write_key_file(path: Path, data: bytes) -> None:
+    """Write an exported key file, for its owner's eyes only. Raises ConfigError where one is there, or it cannot be."""
+    try:
+        write_whole(path, data, mode=0o600, replace=False)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already: give another name") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
+
+
 class UserState:
     """The memory of one store, in the user's own folder. It only ever goes up."""
 
     def __init__(self, store_id: str) -> None:
-        self.path = home() / "state" / f"{_checked(store_id)}.json"
+        self.path = state_file(store_id, ".json")
 
     def read(self) -> SeenState | None:
         """What was seen, or None: a first use, or a memory that was lost. Tell the user which it may be.
@@ -277,6 +344,56 @@ class UserState:
         return after
 
 
+class RecentQuestions:
+    """The last questions that this user asked of one store: kept only where the user says so, and readable for nobody else.
+
+    They tell a reviewer what a document would change. Nothing is kept until `keep` is called; no answer ever is.
+    """
+
+    def __init__(self, store_id: str) -> None:
+        self.path = state_file(store_id, ".questions.json")
+
+    def keep(self, most: int) -> None:
+        """Keep the last `most` questions from now on; with 0, forget those that are there and keep none."""
+        if not most:
+            self.path.unlink(missing_ok=True)
+            return
+        make_folder(self.path.parent, mode=0o700)
+        with locked(self.path.parent):
+            self._write(most, self._read()[1])
+
+    def note(self, question: str) -> None:
+        """Remember a question, where questions are kept: the same one again only moves it to the end."""
+        if not self.path.exists():
+            return
+        with locked(self.path.parent):
+            most, known = self._read()
+            if most:
+                self._write(most, [*(one for one in known if one != question), question])
+
+    def read(self) -> list[str]:
+        """The questions, oldest first. Raises MalformedError where the file is none of ours."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[int, list[str]]:
+        try:
+            fields = Fields(parse_canonical(self.path.read_bytes()), "recent questions")
+        except FileNotFoundError:
+            return 0, []
+        except MalformedError as error:
+            raise MalformedError(f"{self.path}: {error}; delete it") from error
+        return fields.integer("keep"), [text for text in fields.items("questions") if isinstance(text, str)]
+
+    def _write(self, most: int, questions: list[str]) -> None:
+        kept: list[Encodable] = list(questions[-most:])
+        write_whole(self.path, encode({"keep": most, "questions": kept}), mode=0o600)
+
+
+def state_file(store_id: str, ending: str) -> Path:
+    """Where this user remembers something of a store. Raises ConfigError for what cannot be a store id."""
+    return home() / "state" / f"{_checked(store_id)}{ending}"
+
+
 def _checked(store_id: str) -> str:
     if not _NAME.fullmatch(store_id):
         raise ConfigError(
@@ -293,6 +410,23 @@ def _folder_of(store_id: str, apart_from: Iterable[Path]) -> Path:
                 f"private keys would lie in {place}, which is there to be copied: move TRUSTRAG_HOME"
             )
     return folder
+
+
+def _finish_change(folder: Path) -> None:
+    """Finish a change of passphrase that was cut short, or undo one that had not yet begun to count."""
+    if not any(folder.glob(f"*{_NEXT}")) and not (folder / _CHANGING).exists():
+        return
+    with locked(folder):
+        if (folder / _CHANGING).exists():
+            _put_in_place(folder)
+        for draft in folder.glob(f"*{_NEXT}"):
+            draft.unlink()
+
+
+def _put_in_place(folder: Path) -> None:
+    for draft in sorted(folder.glob(f"*{_NEXT}")):
+        draft.replace(folder / f"{draft.name.removesuffix(_NEXT)}.key")
+    (folder / _CHANGING).unlink()
 
 
 def _read_key_file(path: Path) -> KeyFile:

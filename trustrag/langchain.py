@@ -22,7 +22,7 @@ from pydantic import ConfigDict
 from trustrag.errors import NotFoundError, RefusedDocumentError, VerificationError
 from trustrag.retrieval.pool import candidate_of
 from trustrag.retrieval.ranking import Candidate, Mode, rerank
-from trustrag.workspace import RankedPassage, VerifiedPassage, Workspace
+from trustrag.workspace import RankedPassage, SearchReport, VerifiedPassage, Workspace
 
 _LOG = logging.getLogger(__name__)
 
@@ -165,16 +165,17 @@ class TrustedVectorStore(VectorStore):
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """As `similarity_search`, each with its cosine similarity to the query, -1..1."""
-        return [(_document(r.passage, r), r.relevance) for r in self._ranked(query, k, kwargs)]
+        report = self._search(query, k, kwargs)
+        return [
+            (document, ranked.relevance)
+            for document, ranked in zip(_documents(report), report.passages, strict=True)
+        ]
 
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> list[Document]:
         """The `k` proved passages nearest to a vector of the workspace's embedder."""
-        return [
-            _document(r.passage, r)
-            for r in self._ranked("", k, kwargs, np.asarray(embedding, dtype=np.float32))
-        ]
+        return _documents(self._search("", k, kwargs, np.asarray(embedding, dtype=np.float32)))
 
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -195,30 +196,31 @@ class TrustedVectorStore(VectorStore):
     def _diverse(
         self, query: str, vector: Any, k: int, fetch_k: int, lambda_mult: float, kwargs: dict[str, Any]
     ) -> list[Document]:
-        ranked = self._ranked(query, max(k, fetch_k), kwargs, vector)
-        if not ranked:
+        report = self._search(query, max(k, fetch_k), kwargs, vector)
+        if not report.passages:
             return []
-        vectors = [np.frombuffer(r.passage.vector, dtype="<f4").tolist() for r in ranked]
+        vectors = [np.frombuffer(r.passage.vector, dtype="<f4").tolist() for r in report.passages]
         chosen = maximal_marginal_relevance(np.asarray(vector), vectors, lambda_mult=lambda_mult, k=k)
-        return [_document(ranked[n].passage, ranked[n]) for n in chosen]
+        documents = _documents(report)
+        return [documents[n] for n in chosen]
 
-    def _ranked(
+    def _search(
         self, query: str, k: int, kwargs: Mapping[str, Any], vector: Any | None = None
-    ) -> tuple[RankedPassage, ...]:
+    ) -> SearchReport:
         where = kwargs.get("filter")
         if where is not None and not isinstance(where, Mapping):
             raise TypeError(
                 "filter= takes a mapping of metadata keys to values; a function cannot be applied before the search"
             )
-        report = self.workspace.search(
+        return self.workspace.search(
             query,
             k=k,
             where=where,
             sources=kwargs.get("sources"),
             mode=kwargs.get("mode", self.mode),
             vector=vector,
+            at=kwargs.get("at"),
         )
-        return report.passages
 
 
 class ProvenanceRetriever(BaseRetriever):
@@ -231,14 +233,21 @@ class ProvenanceRetriever(BaseRetriever):
     mode: Mode = "weighted"
     sources: tuple[str, ...] | None = None
     where: dict[str, Any] | None = None
+    at: int | None = None
+    """A snapshot's version: then what stood in it is returned, and each document says `as_of`."""
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
         report = self.workspace.search(
-            query, k=self.k if k is None else k, mode=self.mode, sources=self.sources, where=self.where
+            query,
+            k=self.k if k is None else k,
+            mode=self.mode,
+            sources=self.sources,
+            where=self.where,
+            at=self.at,
         )
-        return [_document(ranked.passage, ranked) for ranked in report.passages]
+        return _documents(report)
 
 
 class ProvenanceReranker(BaseDocumentCompressor):
@@ -300,6 +309,20 @@ class _WorkspaceEmbeddings(Embeddings):
         return [float(x) for x in self._workspace.embedder.embed_query(text)]
 
 
+def _documents(report: SearchReport) -> list[Document]:
+    """What was found. Each document tells what it alone can: what its mode left out of the answer, and why."""
+    documents = [_document(ranked.passage, ranked) for ranked in report.passages]
+    left_out = [
+        {"doc_id": left.passage.doc_id, "source": left.passage.source, "reason": left.reason}
+        for left in report.left_out
+    ]
+    for left in left_out if not documents else ():
+        _LOG.warning("left out %(doc_id)s of %(source)s: %(reason)s", left)
+    for document in documents if left_out else ():
+        document.metadata[PROVENANCE]["left_out"] = left_out
+    return documents
+
+
 def _document(passage: VerifiedPassage, ranked: RankedPassage | None = None) -> Document:
     """A verified passage as LangChain sees it. A document of one chunk keeps its id; others add `#` and the chunk."""
     told = _told(passage)
@@ -323,6 +346,8 @@ def _told(passage: VerifiedPassage) -> dict[str, Any]:
         "snapshot": passage.snapshot_version,
         "doc_id": passage.doc_id,
         "chunk": passage.index,
+        # None for what stands; what stood once says when, in unix seconds, and `snapshot` says in which.
+        "as_of": passage.as_of,
     }
 
 

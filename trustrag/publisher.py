@@ -1,8 +1,10 @@
-"""A source on its own machine: a key of its own, the store's public `keys/` folder, and nothing else of the store.
+"""A source, or a reviewer, on its own machine: a key of its own, the store's public `keys/` folder, and nothing else of it.
 
     publisher = Publisher.open("keys")
     publisher.new_key("wiki")                             the public half goes to the operator: source add wiki --key ...
     publisher.attest(["docs/"], "wiki.intoto.jsonl", source="wiki")
+
+    publisher.review("terms.held.json", by="ann")         the signed verdict, to be handed in: review take
 
 Its keys and its memory of the trust root lie under its own `$TRUSTRAG_HOME`.
 """
@@ -13,16 +15,21 @@ from pathlib import Path
 from typing import Self
 
 from trustrag.authority import Authority
+from trustrag.authority.reviewers import reviewer_signer
+from trustrag.errors import ConfigError
 from trustrag.ingest.attest import attest_into
+from trustrag.ingest.casefile import read_case
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport
+from trustrag.ingest.review import Shown, signed_verdict
+from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.keys import PublicKey
 
 __all__ = ["Publisher"]
 
 
 class Publisher:
-    """Signs documents for a store that is elsewhere."""
+    """Signs documents, or reviews of them, for a store that is elsewhere."""
 
     def __init__(self, authority: Authority, clock: Callable[[], int]) -> None:
         """Use `open`; this keeps what it found."""
@@ -46,8 +53,32 @@ class Publisher:
         return cls(Authority.outside(folder, clock=clock, ask_passphrase=ask_passphrase), clock)
 
     def new_key(self, source: str, passphrase: Callable[[], bytes | None] = lambda: None) -> PublicKey:
-        """Make this source's key; its private half stays here: see `Authority.new_source_key`."""
-        return self.authority.new_source_key(source, passphrase)
+        """Make this source's key; its private half stays here: see `Authority.new_key`."""
+        return self.authority.new_key("source", source, passphrase)
+
+    def new_reviewer_key(self, name: str, passphrase: Callable[[], bytes | None] = lambda: None) -> PublicKey:
+        """As `new_key`, for one who reviews."""
+        return self.authority.new_key("reviewer", name, passphrase)
+
+    def review(
+        self, case: str | Path, *, reason: str | None = None, by: str | None = None
+    ) -> tuple[Shown, Envelope]:
+        """Approve a document that waits elsewhere, or with a `reason` reject it: what was shown, and the signed verdict.
+
+        `case` is a file that `Reviews.export` wrote. Nothing is signed that is not what its source and ingest signed:
+        raises `MalformedError` and `VerificationError`, and `ConfigError` where no reviewer's key is here.
+        """
+        shown, _ = self.read_case(case)
+        _, signer = reviewer_signer(self.authority, by)
+        return shown, signed_verdict(shown.ingest.payload, reason, self._clock(), signer)
+
+    def read_case(self, case: str | Path) -> tuple[Shown, tuple[str, ...]]:
+        """A document that waits elsewhere, proved, and what the screens noticed of it (unsigned). Raises as `review`."""
+        try:
+            data = Path(case).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{case} cannot be read: {error.strerror}") from error
+        return read_case(data, self.authority.policy)
 
     def attest(
         self,
@@ -57,10 +88,11 @@ class Publisher:
         source: str | None = None,
         prefix: str = "",
         licence: str | None = None,
+        again: bool = False,
     ) -> AttestReport:
         """Sign files as a source (the only one whose key is here, where none is named); envelopes are added to `out`.
 
-        The same file given again continues the count of versions.
+        The same file given again continues the count of versions; `again` signs what did not change, too, as its next one.
         """
         return attest_into(
             Path(out),
@@ -68,6 +100,7 @@ class Publisher:
             signer=self.authority.source_signer(source or self.authority.own_source()),
             context=self.authority.policy.context,
             now=self._clock(),
+            again=again,
         )
 
 

@@ -108,8 +108,12 @@ class Reader:
         mode: Mode = "weighted",
         min_support: int = 0,
         vector: Vector | None = None,
+        at: int | None = None,
     ) -> SearchReport:
-        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`."""
+        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`.
+
+        Raises ConfigError for `at`: a publication holds what stands, and no past.
+        """
         named = [sources] if isinstance(sources, str) else sources
         known = {source.name for source in self.policy.sources}
         for name in named or ():
@@ -124,6 +128,7 @@ class Reader:
             mode=mode,
             min_support=min_support,
             vector=vector,
+            at=at,
         )
 
     def ask(

@@ -7,14 +7,14 @@ than this of either, and believes neither.
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trustrag.errors import Refusal
 from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
-from trustrag.provenance.evidence import Evidence, Head
+from trustrag.provenance.evidence import Evidence, Head, LoggedEnvelope
 
 Ids: TypeAlias = NDArray[np.int64]
 Vectors: TypeAlias = NDArray[np.float32]
@@ -113,11 +113,24 @@ class StoreView(Protocol):
     def chunk_total(self) -> int:
         """All ids are below this."""
 
+    def has_field(self, name: str) -> bool:
+        """Whether any standing document has this metadata field: a hint."""
 
-class Store(Protocol):
+    def sealed(self) -> LoggedEnvelope:
+        """The signed snapshot, proved to be in the log: for a view of the past, in the log of the view it came from."""
+
+    def past(self, version: int) -> Self:
+        """The same as of that snapshot. Raises NotFoundError where there was none, ConfigError where no past is kept."""
+
+
+V = TypeVar("V", bound=StoreView)
+V_co = TypeVar("V_co", bound=StoreView, covariant=True)
+
+
+class Store(Protocol[V_co]):
     """Something that can be looked at, again and again, while it goes on."""
 
-    def view(self) -> AbstractContextManager[StoreView]:
+    def view(self) -> AbstractContextManager[V_co]:
         """The store as it is now, for as long as the block lasts."""
 
 

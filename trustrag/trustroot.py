@@ -19,23 +19,27 @@ Writing goes from the policy up: each file is whole or not there, and `timestamp
 rest, comes last. Dying anywhere leaves the old trust root in force.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from trustrag.errors import ConfigError, MalformedError, Refusal, StaleError
+from trustrag.errors import ConfigError, ConflictError, MalformedError, Refusal, StaleError
 from trustrag.files import locked, make_folder, write_whole
 from trustrag.provenance.canonical import rfc3339
-from trustrag.provenance.keys import PublicKey, Signer
+from trustrag.provenance.keys import MAX_KEY_FILE_BYTES, KeyFile, PublicKey, Signer
 from trustrag.provenance.policy import Policy
 
 if TYPE_CHECKING:
-    from trustrag._tuf import Repository
+    from trustrag._tuf import Repository, Root
 
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 DAY: Final = 86_400
+_METADATA: Final = re.compile(
+    r"([0-9]+\.)?(root|targets|snapshot|timestamp)\.json|[0-9a-f]{64}\.policy\.json"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ class TrustRoot:
     def _from(cls, folder: Path, repository: "Repository", first_use: bool, seen: Mapping[str, int]) -> Self:
         policy = Policy.parse(repository.policy)
         opened = cls(folder, policy, repository.root_bytes, _roles(repository), first_use)
-        _require_separate_keys([key for role in opened.roles for key in role.keys], policy)
+        require_separate_keys([key for role in opened.roles for key in role.keys], policy)
         for name, version in opened.versions.items():
             if version < seen.get(name, 0):
                 raise StaleError(
@@ -162,7 +166,7 @@ def create_trust_root(
     from trustrag import _tuf
 
     keys = {role: [signer.public_key for signer in signers[role]] for role in ROLES}
-    _require_separate_keys([key for role in ROLES for key in keys[role]], policy)
+    require_separate_keys([key for role in ROLES for key in keys[role]], policy)
     root = _tuf.new_root(keys, dict.fromkeys(ROLES, 1) | {"root": root_threshold}, now + lifetimes.root)
     first_root = _tuf.sign(root, signers["root"])
     make_folder(folder)
@@ -201,7 +205,7 @@ def publish_policy(
             raise ValueError(
                 f"a newer policy of the same context has a version above {before.policy.version}"
             )
-        _require_separate_keys([key for role in before.roles for key in role.keys], policy)
+        require_separate_keys([key for role in before.roles for key in role.keys], policy)
         signers = _signers(repository, keys, ROLES[1:])
         _write(folder, _next_release(repository, "targets", policy.encode(), signers, now, lifetimes))
         return TrustRoot.open(folder, now, pinned=before.root, seen=before.versions)
@@ -262,12 +266,137 @@ def refresh_root(
     return refresh(folder, keys, now=now, pinned=before.root, seen=before.versions, lifetimes=lifetimes)
 
 
+@dataclass(frozen=True, slots=True)
+class SignedElsewhere:
+    """Metadata whose signatures were collected: a next root, a next targets role with its policy, or both.
+
+    `base_root` and `base_targets` are the files in force that they follow; `policy` is what `targets`, or else
+    `base_targets`, names.
+    """
+
+    base_root: bytes
+    base_targets: bytes
+    root: bytes | None
+    targets: bytes | None
+    policy: bytes
+
+
+def install(
+    folder: Path,
+    made: SignedElsewhere,
+    keys: Keys,
+    *,
+    now: int,
+    pinned: bytes | None = None,
+    seen: Mapping[str, int] | None = None,
+    lifetimes: Lifetimes = Lifetimes(),
+) -> TrustRoot:
+    """Puts in force what several signed; `keys` sign snapshot and timestamp, for the roots before and after.
+
+    Where enough keys of both roots signed the files below the root, these hold under either root and are written
+    first: dying anywhere leaves a trust root in force. Where the old keys are gone, the root has to come first, and
+    dying before the last file leaves one that is refused until the same is installed again.
+
+    Raises ConfigError where a key is missing, ConflictError where something else was published since, AuthorityError
+    where too few signed, and what opening raises.
+    """
+    from trustrag import _tuf
+
+    with _writing(folder):
+        chain = _tuf.parse_chain([made.base_root, *([made.root] if made.root else [])])
+        root_name = f"metadata/{chain[-1].version}.root.json"
+        if made.root is None or _read(folder / root_name) != made.root:
+            _require_base(_load(folder, pinned), made)
+        targets = made.targets or made.base_targets
+        version = _tuf.parse_targets(targets, chain[-1]).version
+        files = list(_tuf.targets_files(made.policy, version, targets)) if made.targets else []
+        signers, bridged = _online(chain, keys)
+        counted, known = _tuf.numbers(folder), seen or {}
+        files += _tuf.release(
+            {name: max(counted[name], known.get(name, 0)) + 1 for name in counted},
+            made.policy,
+            {role: now + lifetimes.of(role) for role in ROLES},
+            signers,
+            targets_file=_tuf.file_of(version, targets),
+        )
+        root_file = [(root_name, made.root)] if made.root else []
+        bridged = bridged and _tuf.is_signed(chain[0], "targets", targets)
+        _write(folder, iter([*files, *root_file] if bridged else [*root_file, *files]))
+        return TrustRoot.open(folder, now, pinned=made.root or made.base_root, seen=known)
+
+
+def _require_base(repository: "Repository", made: SignedElsewhere) -> None:
+    """Raises ConflictError unless what is in force is what this was made to follow."""
+    from trustrag import _tuf
+
+    # The targets role may be there already, where the last attempt died before the root.
+    root, files = (
+        _tuf.parse_chain([made.base_root])[-1],
+        {made.base_targets, made.targets or made.base_targets},
+    )
+    targets = [_tuf.message(_tuf.parse_file(_tuf.Targets, data)) for data in files]
+    if _tuf.message(repository.root) != _tuf.message(root) or _tuf.message(repository.targets) not in targets:
+        raise ConflictError(
+            "another root or policy was put in force since this was prepared: prepare it anew, and sign that"
+        )
+
+
+def _online(chain: "Sequence[Root]", keys: Keys) -> tuple[dict[str, list[Signer]], bool]:
+    """Who of ours signs snapshot and timestamp for the last of these roots, and whether it is enough for the first, too.
+
+    Raises ConfigError where it is not enough for the last.
+    """
+    from trustrag import _tuf
+
+    signers: dict[str, list[Signer]] = {}
+    enough = True
+    for role in ("snapshot", "timestamp"):
+        wanted = {key for root in chain for key in _tuf.role_keys(root, role)}
+        held = {key: signer for key in sorted(wanted) if (signer := keys.find(key)) is not None}
+        signers[role] = list(held.values())
+        for root in chain:
+            have, takes = len(held.keys() & set(_tuf.role_keys(root, role))), root.roles[role].threshold
+            if have < takes and root is chain[-1]:
+                raise ConfigError(
+                    f"signing for the {role} role of the trust root takes {takes} of its keys, and {have} of them are "
+                    "held here: publish where they are"
+                )
+            enough = enough and have >= takes
+    return signers, enough
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """One writer at a time, in a trust root that is there."""
+    """One writer at a time, in a trust root that is there and holds nothing private."""
     _require_one(folder)
+    _require_public(folder)
     with locked(folder):
         yield
+
+
+def _require_public(folder: Path) -> None:
+    """Raises ConfigError where somebody put a private key into the folder that is there to be given to everybody."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not _METADATA.fullmatch(path.name) and _is_private(path):
+            raise ConfigError(
+                f"{path} is a private key, and {folder} is there to be copied: move it away; was it seen, revoke it"
+            )
+
+
+def _is_private(path: Path) -> bool:
+    if path.suffix in (".key", ".pem"):
+        return True
+    if path.stat().st_size > MAX_KEY_FILE_BYTES:
+        return False
+    try:
+        KeyFile.parse(path.read_bytes())
+    except MalformedError:
+        return False
+    return True
 
 
 def _require_one(folder: Path) -> None:
@@ -355,7 +484,7 @@ def _signers(repository: "Repository", keys: Keys, roles: Sequence[str]) -> dict
     return held
 
 
-def _require_separate_keys(of_roles: Sequence[PublicKey], policy: Policy) -> None:
+def require_separate_keys(of_roles: Sequence[PublicKey], policy: Policy) -> None:
     """A signature must mean one thing: no key of the trust root is one of the policy's."""
     shared = set(of_roles) & set(_keys_of(policy))
     if shared:

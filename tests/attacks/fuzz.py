@@ -1,10 +1,14 @@
-"""`python -m tests.attacks.fuzz 1000`: change the files of a workspace at random, ask, read, audit and write.
+"""Change the files of a workspace at random, ask, read, audit and write.
+
+    python -m tests.attacks.fuzz [--changes 5000] [--seed N] [--jobs 2]
 
 Each round starts from the honest store, changes some cells of the database by SQL or some bytes of any file (database,
 vectors, index, keys/, trustrag.toml), and lets a client work with it. Nothing altered may be served, no honest writer
 may seal what was slipped in, and whatever goes wrong has to be one of our errors, soon.
 """
 
+import argparse
+import multiprocessing
 import random
 import shutil
 import sqlite3
@@ -20,7 +24,7 @@ from pathlib import Path
 from tests.attacks.scene import QUESTION, Scene, build, document, staged, told
 from trustrag.errors import TrustragError
 
-SLOW = 10.0  # seconds: an honest store answers in a hundredth of it
+SLOW = 30.0  # seconds: an honest store answers in a hundredth of one, once its libraries are loaded on a busy machine
 INTEGERS = (-1, 0, 1, 2, 3, 7, 2**31, 2**53, 2**63 - 1, -(2**63))
 TEXTS = (
     "",
@@ -46,6 +50,8 @@ class Fuzz:
     scene: Scene
     clean: Path
     rng: random.Random
+    changes: int = 0
+    rounds: int = 0
     seen: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
@@ -53,6 +59,7 @@ class Fuzz:
         """Change something, then work with it."""
         shutil.rmtree(self.scene.folder)
         shutil.copytree(self.clean, self.scene.folder)
+        self.rounds += 1
         what = self.change_cells() if self.rng.random() < 0.7 else self.change_bytes()
         if self.rng.random() < 0.5:
             shutil.rmtree(self.scene.folder / "index", ignore_errors=True)
@@ -89,7 +96,7 @@ class Fuzz:
             tables = [
                 row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             ]
-            for _ in range(self.rng.choice((1, 1, 2, 4))):
+            for _ in range(self.rng.choice((1, 1, 2, 4, 8))):
                 table = self.rng.choice([name for name in tables if not name.startswith("sqlite")])
                 columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
                 rows = database.execute(f"SELECT * FROM {table}").fetchall()
@@ -106,6 +113,7 @@ class Fuzz:
                         value = self.other(row[at])
                         database.execute(f"UPDATE {table} SET {columns[at]} = ? WHERE {this}", (value, *row))
                         done.append(f"{table}.{columns[at]} = {str(value)[:40]}")
+        self.changes += len(done)
         return "; ".join(done)
 
     def other(self, value: object) -> object:
@@ -133,6 +141,7 @@ class Fuzz:
             for _ in range(self.rng.choice((1, 5, 50))):
                 data[self.rng.randrange(len(data))] = self.rng.randrange(256)
         path.write_bytes(data)
+        self.changes += 1
         return f"{path.relative_to(self.scene.folder)} changed in way {how}"
 
     # ---- what a client does
@@ -147,7 +156,7 @@ class Fuzz:
             for doc_id in READ:
                 with suppress(TrustragError):
                     assert {told(passage) for passage in workspace.read(doc_id)} <= self.scene.honest
-            workspace.history("retention.txt")
+            workspace.history.document("retention.txt")
             workspace.standing_documents()
 
     def write(self) -> None:
@@ -165,32 +174,54 @@ class Fuzz:
             kept.rename(self.scene.home)
 
 
-def run(scene: Scene, rounds: int, seed: int) -> Fuzz:
-    """So many rounds on one scene."""
+def run(scene: Scene, changes: int, seed: int) -> Fuzz:
+    """At least so many changes on one scene, round by round."""
     clean = scene.root / "clean"
     shutil.copytree(scene.folder, clean)
     fuzz = Fuzz(scene, clean, random.Random(seed))
-    for _ in range(rounds):
+    while fuzz.changes < changes:
         fuzz.round()
     return fuzz
 
 
-def main() -> int:
-    """As many rounds as were asked for (1000); 0 when nothing was wrong."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20261123
-    start = time.monotonic()
+def job(given: tuple[int, int]) -> tuple[int, int, Counter[str], list[str]]:
+    """`run` in a process and a store of its own, in memory where the machine has a place for that."""
+    memory = Path("/dev/shm")
     with (
-        tempfile.TemporaryDirectory(prefix="trustrag-fuzz-") as folder,
+        tempfile.TemporaryDirectory(
+            prefix="trustrag-fuzz-", dir=memory if memory.is_dir() else None
+        ) as folder,
         staged(build(Path(folder).resolve())) as scene,
     ):
-        fuzz = run(scene, rounds, seed)
-    for line in fuzz.wrong:
-        print("WRONG", line)
-    for came, count in sorted(fuzz.seen.items()):
-        print(f"{count:6} {came}")
-    print(f"{rounds} rounds (seed {seed}) in {time.monotonic() - start:.0f} s: {len(fuzz.wrong)} wrong")
-    return 1 if fuzz.wrong else 0
+        fuzz = run(scene, *given)
+        return fuzz.changes, fuzz.rounds, fuzz.seen, fuzz.wrong
+
+
+def main() -> int:
+    """As many changes as were asked for; 0 when nothing was wrong."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--changes", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=20261127)
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    start, share = time.monotonic(), 500  # changes of one job: what is seen is told as it goes
+    tasks = [(share, asked.seed + number) for number in range(-(-asked.changes // share))]
+    seen, wrong, changes, rounds = Counter[str](), list[str](), 0, 0
+    with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
+        for done, more, came, found in pool.imap_unordered(job, tasks):
+            changes, rounds, seen = changes + done, rounds + more, seen + came
+            wrong += found
+            for line in found:
+                print("WRONG", line, flush=True)
+            print(f"{changes} changes in {rounds} rounds, {time.monotonic() - start:.0f} s", file=sys.stderr)
+    for name, count in sorted(seen.items()):
+        print(f"{count:6} {name}")
+    print(
+        f"{changes} changes in {rounds} rounds (seed {asked.seed}) in {time.monotonic() - start:.0f} s: {len(wrong)} wrong"
+    )
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -6,15 +6,18 @@ import io
 import json
 import os
 import shutil
+import sqlite3
+import struct
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from nacl.signing import SigningKey
 
 from tests.attacks.envelopes import canonical, envelope, stolen_key
-from tests.attacks.scene import QUESTION, Scene, attack, document, not_stopped
-from trustrag.errors import Refusal, VerificationError
+from tests.attacks.scene import NOW, QUESTION, Scene, at_home, attack, document, not_stopped
+from trustrag.errors import MalformedError, Refusal, VerificationError
 from trustrag.workspace import RefusedPassage, Workspace, verify_evidence
 
 STRANGER = SigningKey(b"\x66" * 32)
@@ -412,3 +415,72 @@ def test_omitting_index(scene: Scene) -> None:
     assert any("is missing: this passage stands and cannot be found" in problem.what for problem in problems)
     scene.say("left out without a word")
     scene.say("audit names it")
+
+
+@attack(
+    "a live index that leaves passages out, of whoever signs receipts",
+    "the receipt is replayed exactly on the snapshot that it names",
+)
+def test_omission_under_a_receipt(scene: Scene) -> None:
+    with behind(scene, [(scene.chunk("travel.txt"), 0.5)]) as (retriever, _), scene.open() as workspace:
+        data = workspace.receipts.of(retriever.search(QUESTION, k=5, now=NOW))
+        found = workspace.receipts.replay(data)
+    assert not found.same
+    assert "retention.txt" in [passage.doc_id for passage in found.missing]
+    scene.say("MISSING, by name")
+
+
+@attack(
+    "edit a receipt, or put another question beside it",
+    "signed; question, vector and filter have its digests",
+)
+def test_edited_receipt(scene: Scene) -> None:
+    with scene.open() as workspace:
+        data = workspace.receipts.of(workspace.search(QUESTION, k=3))
+        for field, value in (("question", "Is lunch at noon?"), ("where", '{"audience":"public"}')):
+            with pytest.raises(MalformedError):
+                workspace.receipts.replay(canonical(json.loads(data) | {field: value}))
+        bent = json.loads(data)
+        inner = json.loads(bent["envelope"])
+        payload = base64.b64decode(inner["payload"]).replace(b'"snapshot":', b'"snapshot":1')
+        inner["payload"] = base64.b64encode(payload).decode()
+        bent["envelope"] = canonical(inner).decode()
+        with pytest.raises(VerificationError) as caught:
+            workspace.receipts.replay(canonical(bent))
+    assert caught.value.refusal is Refusal.BAD_SIGNATURE
+    scene.say("MALFORMED, BAD_SIGNATURE")
+
+
+@attack(
+    "comparisons of texts that were made up, in the workspace, or in a folder that a link puts there",
+    "they are kept in the user's own folder, and nowhere else are they believed",
+)
+def test_pairs_in_the_workspace(scene: Scene) -> None:
+    question, other = "audit logs", scene.root / "elsewhere"
+    honest = [(one.passage.doc_id, one.score) for one in scene.search(question).passages]
+    (kept,) = (scene.home / "pairs").glob("*.db")
+
+    def forged(place: Path) -> None:
+        """As kept, but each pair a copy of each other."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(kept, place)
+        with sqlite3.connect(place) as database:
+            database.execute("UPDATE pairs SET value = ?", (struct.pack("<4d", 1, 1, 1, 1),))
+
+    for folder in ("pairs", "index/pairs", "keys/pairs", ""):
+        forged(scene.folder / folder / kept.name)
+    assert [(one.passage.doc_id, one.score) for one in scene.search(question).passages] == honest
+    # A home whose folder of pairs lies in the workspace, by whatever way: not read, and not written.
+    shutil.copytree(scene.home, other)
+    shutil.rmtree(other / "pairs")
+    (other / "pairs").symlink_to(scene.folder / "pairs")
+    before = (scene.folder / "pairs" / kept.name).read_bytes()
+    with at_home(other), Workspace.open(scene.folder, clock=lambda: NOW) as workspace:
+        found = workspace.search(question, k=10).passages
+    assert [(one.passage.doc_id, one.score) for one in found] == honest
+    assert (scene.folder / "pairs" / kept.name).read_bytes() == before
+    # Where they are kept, a number that nothing can have come to is worked out again.
+    with sqlite3.connect(kept) as database:
+        database.execute("UPDATE pairs SET value = ?", (struct.pack("<4d", 9, 9, 9, 9),))
+    assert [(one.passage.doc_id, one.score) for one in scene.search(question).passages] == honest
+    scene.say("not read; ranking unchanged")

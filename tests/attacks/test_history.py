@@ -589,7 +589,7 @@ def test_holder_of_all_keys(scene: Scene) -> None:
     with scene.open() as insider:
         lie = document("retention.txt", "Audit logs are kept for 3 days.", audience="public")
         insider.ingest_documents([lie], source="acme")
-        assert [row.version for row in insider.history("retention.txt")] == [1, 2, 3]
+        assert [row.version for row in insider.history.document("retention.txt")] == [1, 2, 3]
         assert insider.read("retention.txt")[0].text == "Audit logs are kept for 3 days."
         scene.say("served; three versions stay in the log")
     scene.audit_is_clean()

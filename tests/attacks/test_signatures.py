@@ -310,7 +310,8 @@ def test_odd_key_in_signed_policy(scene: Scene) -> None:
 @attack("one key for two purposes in a signed policy", "a key serves one purpose in the whole policy")
 def test_one_key_for_two_purposes(scene: Scene) -> None:
     with forged_policy(scene) as policy:
-        policy["roles"]["review"] = {"keys": policy["roles"]["screen"]["keys"], "threshold": 1}  # type: ignore[index]
+        eve = {"name": "eve", "keys": policy["roles"]["screen"]["keys"]}  # type: ignore[index]
+        policy["roles"]["review"] = {"people": [eve], "threshold": 1}  # type: ignore[index]
     scene.refuses_store(Refusal.MALFORMED, saying="two purposes")
 
 

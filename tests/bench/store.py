@@ -12,7 +12,7 @@ from trustrag.index.base import Vector, Vectors
 from trustrag.ledger import Admission, Ledger, StoredText
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import sign
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Log, Policy, PolicyKey, Reviewers, Source
 from trustrag.provenance.standing import chunk_leaves, chunk_root
 from trustrag.provenance.statement import (
     DocumentClaim,
@@ -58,7 +58,7 @@ def policy(sources: int) -> Policy:
         log=Log(SEALER.origin, (PolicyKey(SEALER.log.public_key),)),
         ingest=role("ingest"),
         screen=role("screen"),
-        review=Role((), 0),
+        review=Reviewers(),
         seal=role("seal"),
         sources=tuple(
             Source(f"s{n}", None, (PolicyKey(key(f"s{n}").public_key),), ("main/docs",), 500)
@@ -71,12 +71,20 @@ def policy(sources: int) -> Policy:
 def fill(folder: Path, chunks: int, sources: int) -> Ledger:
     """A ledger of this many chunks, in documents of ten, spread over the sources in turn."""
     ledger = Ledger.create(folder, CONTEXT, IDENTITY)
-    vectors = unit_vectors(chunks, 7)
-    documents = chunks // CHUNKS
-    for number, start in enumerate(range(0, documents, BATCH)):
-        numbers = range(start, min(start + BATCH, documents))
-        ledger.admit(list(admissions(numbers, f"s{number % sources}", vectors)), SEALER, NOW)
+    _admit(ledger, 0, chunks // CHUNKS, sources)
     return ledger
+
+
+def more(ledger: Ledger, chunks: int, added: int) -> None:
+    """Take in `added` more chunks of the first source, into a ledger that `fill` gave `chunks`."""
+    _admit(ledger, chunks // CHUNKS, (chunks + added) // CHUNKS, 1)
+
+
+def _admit(ledger: Ledger, first: int, last: int, sources: int) -> None:
+    vectors = unit_vectors(last * CHUNKS, 7)
+    for number, start in enumerate(range(first, last, BATCH)):
+        numbers = range(start, min(start + BATCH, last))
+        ledger.admit(list(admissions(numbers, f"s{number % sources}", vectors)), SEALER, NOW)
 
 
 def admissions(numbers: range, source: str, vectors: Vectors) -> Iterator[Admission]:

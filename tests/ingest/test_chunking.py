@@ -14,7 +14,7 @@ SETTINGS = st.tuples(st.integers(1, 60), st.integers(0, 59)).filter(lambda pair:
 @settings(max_examples=300, deadline=None)
 @given(TEXTS, SETTINGS, st.booleans())
 def test_each_chunk_is_the_span_it_names(text: str, sizes: tuple[int, int], markdown: bool) -> None:
-    chunks = Chunker(*sizes).cut(text, markdown=markdown)
+    chunks = Chunker(*sizes).cut(text, "markdown" if markdown else "prose")
     for chunk in chunks:
         assert text[chunk.start : chunk.end] == chunk.text
         assert chunk.text.strip() == chunk.text != ""
@@ -27,7 +27,9 @@ def test_each_chunk_is_the_span_it_names(text: str, sizes: tuple[int, int], mark
 @settings(max_examples=200, deadline=None)
 @given(TEXTS, SETTINGS, st.booleans())
 def test_the_same_text_gives_the_same_cuts(text: str, sizes: tuple[int, int], markdown: bool) -> None:
-    assert Chunker(*sizes).cut(text, markdown=markdown) == Chunker(*sizes).cut(text, markdown=markdown)
+    assert Chunker(*sizes).cut(text, "markdown" if markdown else "prose") == Chunker(*sizes).cut(
+        text, "markdown" if markdown else "prose"
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -45,7 +47,7 @@ def test_nothing_but_white_space_is_left_out(words: list[str], sizes: tuple[int,
 
 def test_a_heading_opens_a_passage() -> None:
     text = "# One\n\n" + "first " * 20 + "\n\n## Two\n\n" + "second " * 20
-    chunks = Chunker(160, 20).cut(text, markdown=True)
+    chunks = Chunker(160, 20).cut(text, "markdown")
     assert chunks[0].text.startswith("# One")
     assert any(chunk.text.startswith("## Two") for chunk in chunks)
 

@@ -41,7 +41,6 @@ from trustrag.ingest.screening import Battery, LanguageScreen
 from trustrag.ledger import Ledger, Ruling, Sealer
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope, sign
-from trustrag.provenance.policy import PolicyKey, Role
 from trustrag.provenance.statement import (
     Context,
     EmbedderId,
@@ -105,13 +104,13 @@ def test_a_real_folder_goes_in_and_its_bad_files_cost_themselves_alone(
     (folder / "image.png").write_bytes(b"\x89PNG")
     (folder / "two\nlines.txt").write_text("x")
     report = pipeline(ledger).ingest(read([folder]), source=ACME)
-    assert names(report.admitted) == ["a.md", "sub/b.csv"]
+    assert names(report.admitted) == ["a.md", "sub/b.csv#1"]
     assert names(report.quarantined) == ["hidden.txt"]
     assert sorted(names(report.refused)) == ["bad.txt", "two\nlines.txt"]
     assert names(report.skipped) == ["image.png"]
-    assert {passage.doc_id for passage in standing(ledger)} == {"a.md", "sub/b.csv"}
+    assert {passage.doc_id for passage in standing(ledger)} == {"a.md", "sub/b.csv#1"}
     again = pipeline(ledger).ingest(read([folder]), source=ACME)
-    assert sorted(names(again.unchanged)) == ["a.md", "hidden.txt", "sub/b.csv"]
+    assert sorted(names(again.unchanged)) == ["a.md", "hidden.txt", "sub/b.csv#1"]
     assert again.snapshot is None
 
 
@@ -148,7 +147,7 @@ def test_a_changed_document_supersedes_the_old_one(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [document("a", "Text.", year=2), replace(document("a", "Text."), whole=True)]
+    "changed", [document("a", "Text.", year=2), replace(document("a", "Text."), whole=True, by_program=True)]
 )
 def test_changed_metadata_are_a_new_version_and_the_same_cut_is_not(
     ledger: Ledger, changed: Document
@@ -430,7 +429,7 @@ def test_what_was_taken_out_does_not_come_back_by_itself(ledger: Ledger) -> None
 
 
 def test_a_program_that_adds_what_it_deleted_means_it(ledger: Ledger) -> None:
-    given = replace(document("a", "Text."), whole=True)
+    given = replace(document("a", "Text."), whole=True, by_program=True)
     pipeline(ledger).ingest([given], source=ACME)
     ledger.rule([Ruling("withdraw", "deleted", doc_id="a")], SEALER, NOW)
     report = pipeline(ledger).ingest([given], source=ACME)
@@ -446,7 +445,7 @@ def test_one_id_twice_in_a_run(ledger: Ledger) -> None:
 
 
 def test_a_program_may_overwrite_within_a_run(ledger: Ledger) -> None:
-    given = [replace(document("b", text), whole=True) for text in ("one", "two", "two")]
+    given = [replace(document("b", text), whole=True, by_program=True) for text in ("one", "two", "two")]
     report = pipeline(ledger).ingest(given, source=ACME)
     assert [outcome.version for outcome in report.admitted] == [1, 2]
     assert names(report.unchanged) == ["b"]
@@ -456,7 +455,7 @@ def test_a_program_may_overwrite_within_a_run(ledger: Ledger) -> None:
 def test_a_whole_document_is_one_passage_and_comes_back_as_given(ledger: Ledger) -> None:
     text = "  " + "A long text without an end. " * 200 + "\n"
     report = pipeline(ledger).ingest(
-        [replace(document("a", text), whole=True), document("b", "cut. " * 500)], source=ACME
+        [replace(document("a", text), whole=True, by_program=True), document("b", "cut. " * 500)], source=ACME
     )
     assert len(report.admitted) == 2
     (whole,) = [passage for passage in standing(ledger) if passage.doc_id == "a"]
@@ -478,7 +477,7 @@ def test_a_whole_document_is_one_passage_and_comes_back_as_given(ledger: Ledger)
         document("a\ud800", "x"),
         document("a", "x", value=float("inf")),
         document("a", " \n"),
-        replace(document("a", " \n"), whole=True),
+        replace(document("a", " \n"), whole=True, by_program=True),
         Document("a", b"x", "text/plain", "half \ud800"),
         replace(document("a", "x"), licence=""),
         replace(document("a", "x"), media_type="\n"),
@@ -521,7 +520,7 @@ def test_what_a_person_put_into_quarantine_stays_there(ledger: Ledger) -> None:
 
 
 def test_a_policy_that_asks_for_people_keeps_all_waiting(ledger: Ledger) -> None:
-    policy = replace(POLICY, version=2, review=Role((PolicyKey(key("review").public_key),), 1))
+    policy = replace(POLICY, version=2, review=replace(POLICY.review, threshold=1))
     report = pipeline(ledger, policy).ingest([document("a", "Fine.")], source=ACME)
     assert report.quarantined == (Outcome("a", "waits for 1 more signed review", 1, 1),)
 

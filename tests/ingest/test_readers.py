@@ -112,13 +112,6 @@ def test_docx_keeps_headings_and_tables_in_order(tmp_path: Path) -> None:
     assert found.title == "Staff handbook"
 
 
-@pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.csv", ";"), ("a.tsv", "\t")])
-def test_csv_rows_become_lines_with_their_column(tmp_path: Path, name: str, delimiter: str) -> None:
-    table = 'Country,Days,Note\nNorway,25,"two\nlines"\n\nJapan,20,\n'.replace(",", delimiter)
-    found = document(tmp_path / name, table.encode())
-    assert found.text == "Country: Norway\nDays: 25\nNote: two\nlines\n\nCountry: Japan\nDays: 20"
-
-
 def test_jsonl_is_a_document_a_line(tmp_path: Path) -> None:
     lines = [
         {"id": "x-1", "text": "First.", "title": "One", "metadata": {"year": 2024}},
@@ -236,7 +229,7 @@ def test_the_licence_is_what_the_source_declares(tmp_path: Path) -> None:
         ("field.csv", b"a,b\n1," + b"x" * 200_000, "malformed"),
         (
             "explode.csv",
-            b",".join([b"h" * 1000] * 900) + b"\n" + (b",".join([b"1"] * 900) + b"\n") * 50,
+            b",".join([b"h" * 1000] * 900) + b"\n" + (b",".join([b"1"] * 900) + b"\n") * 90,
             "more than",
         ),
         ("pages.pdf", pdf(*["x"] * 5001), "5001 pages; the limit is 5000"),

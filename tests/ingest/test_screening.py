@@ -15,7 +15,7 @@ from trustrag.ingest.screening import (
     Verdict,
     default_battery,
 )
-from trustrag.ingest.screening.base import FINDINGS_LIMIT
+from trustrag.ingest.screening.battery import FINDINGS_LIMIT
 
 
 def document(text: str) -> Document:

@@ -15,7 +15,7 @@ from trustrag.ledger import Ledger, Sealer, StoredPassage
 from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.evidence import VerifiedPassage, accept_head, verify_passage
 from trustrag.provenance.keys import PrivateKey
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Log, Policy, PolicyKey, Reviewer, Reviewers, Role, Source
 from trustrag.provenance.statement import Context, EmbedderId
 
 NOW = 1_795_000_000
@@ -47,7 +47,7 @@ POLICY = Policy(
     log=Log(SEALER.origin, (PolicyKey(SEALER.log.public_key),)),
     ingest=role("ingest"),
     screen=role("screen"),
-    review=Role((PolicyKey(key("review").public_key),), 0),
+    review=Reviewers((Reviewer("ann", (PolicyKey(key("review").public_key),)),)),
     seal=role("seal"),
     sources=(
         source("acme"),

@@ -7,7 +7,7 @@ from trustrag.provenance.canonical import Digest
 from trustrag.provenance.checkpoint import Checkpoint, sign_checkpoint
 from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.keys import PrivateKey, PublicKey, Signer
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Log, Policy, PolicyKey, Reviewers, Role, Source
 from trustrag.provenance.statement import (
     Chunker,
     Context,
@@ -16,6 +16,7 @@ from trustrag.provenance.statement import (
     IngestedDocument,
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     WithdrawalStatement,
@@ -65,6 +66,7 @@ def envelopes() -> dict[str, Envelope]:
         issued_at=NOW,
         expires=NOW + 86_400,
     )
+    rollback = RollbackStatement(CONTEXT, 1, Digest.of(b"then"), 2, Digest.of(b"now"), "it was wrong", NOW)
     withdrawal = WithdrawalStatement(CONTEXT, claim.doc_id, None, "it was wrong", NOW)
     return {
         "source": source,
@@ -72,6 +74,7 @@ def envelopes() -> dict[str, Envelope]:
         "review": sign(review.encode(), key("review")),
         "snapshot": sign(snapshot.encode(), key("snapshot statement")),
         "withdrawal": sign(withdrawal.encode(), key("withdrawal")),
+        "rollback": sign(rollback.encode(), key("rollback")),
     }
 
 
@@ -99,7 +102,7 @@ def trust_root(folder: Path) -> None:
             log=Log(ORIGIN, keys("log")),
             ingest=Role(keys("ingest")),
             screen=Role(keys("review")),
-            review=Role((), 0),
+            review=Reviewers(),
             seal=Role(keys("snapshot statement")),
             sources=(Source("acme", None, keys("source"), ("tenant/collection",), 500),),
             snapshot_age=90 * 86_400,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -17,11 +18,13 @@ from tests.ledger.world import (
     accepted,
     admissions,
     new_ledger,
+    proposed,
     prove,
     publisher,
     review_of,
 )
-from trustrag.ledger import Ledger, Ruling, StoredPassage, check
+from trustrag.errors import NotFoundError
+from trustrag.ledger import Ledger, Ruling, StoredPassage, check, planned
 from trustrag.provenance import merkle
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.envelope import Envelope
@@ -52,6 +55,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.versions: dict[str, list[Version]] = {}
         self.texts: list[str] = []  # of all chunks ever, by id
         self.snapshots: list[set[str]] = [set()]  # the texts that stood, by snapshot
+        self.held: list[dict[str, int]] = [
+            {}
+        ]  # the place of the version that stood, by snapshot and document
+        self.decided: dict[str, list[tuple[int, bool]]] = {}  # snapshot, and whether it took the document out
         self.synced, self.index = 0, set[int]()
 
     def teardown(self) -> None:
@@ -94,7 +101,22 @@ class LedgerMachine(RuleBasedStateMachine):
             standing = "quarantined" if draft.quarantined else "active"
             versions.append(Version(draft, item.ingest, standing, not draft.quarantined))
             self.texts += draft.texts
+        self.seal()
+
+    def seal(self) -> None:
         self.snapshots.append(self.standing())
+        self.held.append(self.held_now())
+
+    def held_now(self) -> dict[str, int]:
+        return {
+            doc_id: at
+            for doc_id, versions in self.versions.items()
+            for at, version in enumerate(versions)
+            if version.standing == "active"
+        }
+
+    def decide(self, doc_id: str, struck: bool) -> None:
+        self.decided.setdefault(doc_id, []).append((len(self.snapshots) + 1, struck))
 
     def supersede(self, versions: list[Version]) -> None:
         for version in versions:
@@ -124,10 +146,15 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ledger.rule([Ruling(action, reason, **who)], SEALER, NOW, publisher=publisher)  # type: ignore[arg-type]
             for version in versions if "doc_id" in who else ():
                 version.struck_by_source = False
+            if "doc_id" in who:
+                self.decide(who["doc_id"], True)
+            for version in found:
+                if version.standing == "active":
+                    self.decide(version.draft.doc_id, True)
             for version in found:
                 version.struck_by_source |= "source" in who and version.standing == "active"
                 version.standing = "quarantined" if action == "quarantine" else "withdrawn"
-            self.snapshots.append(self.standing())
+            self.seal()
 
     @rule(doc_id=st.sampled_from(DOCUMENTS), data=st.data())
     def restore(self, doc_id: str, data: st.DataObject) -> None:
@@ -141,7 +168,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.rule([Ruling("restore", "reason", doc_id, None, at + 1, reviews)], SEALER, NOW)
         self.supersede(versions)
         version.standing, version.approved, version.struck_by_source = "active", True, False
-        self.snapshots.append(self.standing())
+        self.decide(doc_id, False)
+        self.seal()
 
     @rule(source=st.sampled_from(SOURCES))
     def restore_source(self, source: str) -> None:
@@ -157,12 +185,44 @@ class LedgerMachine(RuleBasedStateMachine):
         for versions, version in restorable:
             self.supersede(versions)
             version.standing = "active"
-        self.snapshots.append(self.standing())
+            self.decide(version.draft.doc_id, False)
+        self.seal()
+
+    @precondition(lambda self: len(self.snapshots) > 1)
+    @rule(data=st.data())
+    def roll_back(self, data: st.DataObject) -> None:
+        target = data.draw(st.integers(1, len(self.snapshots) - 1))
+        struck = {
+            doc_id
+            for doc_id, decisions in self.decided.items()
+            if [taken_out for at, taken_out in decisions if at > target][-1:] == [True]
+        }
+        then, now = self.held[target - 1], self.held_now()
+        comes = {doc_id: at for doc_id, at in then.items() if doc_id not in struck and now.get(doc_id) != at}
+        stays = {doc_id for doc_id, at in then.items() if now.get(doc_id) == at}
+        with self.ledger.view() as view:
+            plan = planned(view.course(target, accepted(view)))
+        assert {stay.entry.doc_id for stay in plan.back} == comes.keys()
+        assert {item.doc_id for item in plan.struck} == struck & then.keys()
+        proposal = proposed(plan)
+        if comes.keys() | now.keys() == stays:
+            with pytest.raises(NotFoundError, match="nothing to roll back"):
+                self.ledger.roll_back(plan, [proposal], "reason", SEALER, NOW)
+            return
+        self.ledger.roll_back(plan, [proposal], "reason", SEALER, NOW)
+        for doc_id, at in now.items():
+            if doc_id not in stays:
+                self.versions[doc_id][at].standing = "superseded" if doc_id in comes else "withdrawn"
+        for doc_id, at in comes.items():
+            self.supersede(self.versions[doc_id])
+            self.versions[doc_id][at].standing = "active"
+            self.decide(doc_id, False)
+        self.seal()
 
     @rule()
     def renew(self) -> None:
         self.ledger.reseal(SEALER, NOW)
-        self.snapshots.append(self.standing())
+        self.seal()
 
     @rule()
     def reopen(self) -> None:

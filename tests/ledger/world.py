@@ -7,12 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from trustrag.ledger import Admission, Ledger, Sealer, StoredPassage, StoredText, View
+from trustrag.ledger import Admission, Ledger, Plan, Sealer, StoredPassage, StoredText, View
 from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
 from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.evidence import VerifiedPassage, accept_head, verify_passage
 from trustrag.provenance.keys import PrivateKey
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source, TrustedSnapshot
+from trustrag.provenance.policy import (
+    Log,
+    Policy,
+    PolicyKey,
+    Reviewer,
+    Reviewers,
+    Role,
+    Source,
+    TrustedSnapshot,
+)
 from trustrag.provenance.standing import chunk_leaves, chunk_root
 from trustrag.provenance.statement import (
     Chunker,
@@ -22,6 +31,7 @@ from trustrag.provenance.statement import (
     IngestedDocument,
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SourceStatement,
 )
 
@@ -50,7 +60,7 @@ POLICY = Policy(
     log=Log(SEALER.origin, (PolicyKey(SEALER.log.public_key),)),
     ingest=role("ingest"),
     screen=role("screen"),
-    review=Role((PolicyKey(key("review").public_key),), 0),
+    review=Reviewers((Reviewer("ann", (PolicyKey(key("review").public_key),)),)),
     seal=role("seal"),
     sources=tuple(
         Source(name, None, (PolicyKey(key(name).public_key),), ("main/docs",), 500)
@@ -166,3 +176,11 @@ def prove(view: View, passage: StoredPassage, snapshot: TrustedSnapshot | None =
         context=CONTEXT,
         now=NOW,
     )
+
+
+def proposed(plan: Plan, who: str = "seal") -> Envelope:
+    """The statement of a planned rollback, signed."""
+    statement = RollbackStatement(
+        CONTEXT, plan.target, plan.target_root, plan.present, plan.present_root, "reason", NOW
+    )
+    return sign(statement.encode(), key(who))

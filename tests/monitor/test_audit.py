@@ -55,7 +55,7 @@ def test_an_honest_store_has_nothing_wrong(ws: Workspace) -> None:
     assert (
         report.entries == 5
     )  # the first snapshot, a source's word, an ingest, a review, the second snapshot
-    assert seen == [(3, 3)]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_an_edited_text_is_named(ws: Workspace) -> None:

@@ -147,7 +147,7 @@ def test_a_clean_record_moves_nothing() -> None:
     [
         ({"documents": 9}, "stays on probation: 9 of 10 documents were approved and stand"),
         ({"age": 39}, "stays on probation: the log grew by 39 of 40 entries since it first spoke"),
-        ({"held": ("a",)}, "stays on probation: 1 document is held (a): restore or withdraw"),
+        ({"held": ("a",)}, "stays on probation: 1 document is held (a): review, restore or withdraw"),
         (
             {"unproved": names(4)},
             "stays on probation: 4 documents are not to be proved (doc/0, doc/1, doc/2, ...): audit the store",

@@ -62,14 +62,23 @@ def only(workspace: Workspace, name: str, *, apply: bool = False) -> Assessment:
     return found
 
 
+def let_in(workspace: Workspace, texts: list[str], *, start: int = 0) -> None:
+    """What a newcomer brings waits, until somebody approves it."""
+    papers = [document(f"new/{place}", text) for place, text in enumerate(texts, start)]
+    workspace.ingest_documents(papers, source="new")
+    for paper in papers:
+        if workspace.history.document(paper.doc_id)[-1].standing == "quarantined":
+            workspace.reviews.approve(paper.doc_id)
+
+
 def test_approvals_and_age_lift_probation_and_nothing_moves_unsigned(workspace: Workspace) -> None:
     workspace.add_source("new", probation=True, trust=0.6)
-    publish(workspace, "new", ["The heron nests in reeds.", "The kestrel hovers over fields."])
+    let_in(workspace, ["The heron nests in reeds.", "The kestrel hovers over fields."])
     early = only(workspace, "new", apply=True)
     assert early.probation
     assert not early.changes
     assert any("2 of 3 documents" in reason for reason in early.reasons)
-    publish(workspace, "new", ["The dipper walks under water."], start=2)
+    let_in(workspace, ["The dipper walks under water."], start=2)
 
     version = workspace.policy.version
     proposed = only(workspace, "new")
@@ -89,12 +98,13 @@ def test_approvals_and_age_lift_probation_and_nothing_moves_unsigned(workspace: 
 
 
 def test_a_young_source_waits_however_much_it_publishes_at_once(workspace: Workspace) -> None:
-    workspace.add_source("new", probation=True)
+    workspace.add_source("new")
     many = [
         document(f"new/{place}", f"Bird number {place} sings in the {river} reeds.")
         for place, river in enumerate(RIVERS)
     ]
     assert len(workspace.ingest_documents(many, source="new").admitted) == len(RIVERS)
+    workspace.authority.set_standing("new", probation=True)
     found = only(workspace, "new")
     assert found.record.documents == len(RIVERS)
     assert found.probation
@@ -103,10 +113,8 @@ def test_a_young_source_waits_however_much_it_publishes_at_once(workspace: Works
 
 def test_what_is_held_keeps_a_source_on_probation(workspace: Workspace) -> None:
     workspace.add_source("new", probation=True)
-    publish(
-        workspace,
-        "new",
-        ["The heron nests in reeds.", "The kestrel hovers.", "The dipper dives.", "The owl hunts."],
+    let_in(
+        workspace, ["The heron nests in reeds.", "The kestrel hovers.", "The dipper dives.", "The owl hunts."]
     )
     workspace.rule("quarantine", doc_id="new/3", reason="who says so?")
     found = only(workspace, "new")
@@ -201,7 +209,9 @@ def test_a_flood_beside_a_lie_does_not_hide_the_truth(workspace: Workspace) -> N
     flood = [
         document(f"accomplice/{place}-{copy}", lie) for place, lie in enumerate(lies) for copy in range(12)
     ]
-    assert len(workspace.ingest_documents(flood, source="accomplice").admitted) == len(flood)
+    assert len(workspace.ingest_documents(flood, source="accomplice", advisory=["floods"]).admitted) == len(
+        flood
+    )
     assert only(workspace, "aged").record.recent.contradicted >= 3
     assert only(workspace, "aged").record.turned
 

@@ -27,7 +27,17 @@ from trustrag.provenance.evidence import (
     verify_passage,
 )
 from trustrag.provenance.keys import PrivateKey
-from trustrag.provenance.policy import Log, Policy, PolicyKey, Role, Source, TrustedSnapshot, Witness
+from trustrag.provenance.policy import (
+    Log,
+    Policy,
+    PolicyKey,
+    Reviewer,
+    Reviewers,
+    Role,
+    Source,
+    TrustedSnapshot,
+    Witness,
+)
 from trustrag.provenance.standing import (
     BUCKETS,
     TOP_LEVELS,
@@ -57,7 +67,10 @@ NOW = 1_795_000_000  # 2026-11-18T10:26:40Z
 DAY = 86_400
 CONTEXT = Context("store-1", "acme", "handbook")
 ORIGIN = "store-1/handbook"
-NAMES = ("source", "other", "ingest", "screen", "review", "review2", "seal", "log", "witness", "stranger")
+NAMES = (
+    *("source", "other", "ingest", "screen", "review", "review2", "seal", "answer", "log", "witness"),
+    "stranger",
+)
 T = TypeVar("T")
 Top: TypeAlias = Callable[[int, int], bytes]
 
@@ -74,8 +87,12 @@ def policy_key(name: str, **changes: Any) -> PolicyKey:
     return PolicyKey(KEYS[name].public_key, **changes)
 
 
+def reviewer(name: str, *keys: str) -> Reviewer:
+    return Reviewer(name, tuple(policy_key(key) for key in keys))
+
+
 def make_policy(**changes: Any) -> Policy:
-    """One publisher, one of everything else, a human reviewer who is not asked."""
+    """One publisher, one of everything else, two human reviewers who are not asked."""
     honest: dict[str, Any] = {
         "version": 1,
         "context": CONTEXT,
@@ -83,8 +100,9 @@ def make_policy(**changes: Any) -> Policy:
         "log": Log(ORIGIN, (policy_key("log"),)),
         "ingest": Role((policy_key("ingest"),)),
         "screen": Role((policy_key("screen"),)),
-        "review": Role((policy_key("review"), policy_key("review2")), 0),
+        "review": Reviewers((reviewer("ann", "review"), reviewer("bob", "review2"))),
         "seal": Role((policy_key("seal"),)),
+        "answer": Role((policy_key("answer"),)),
         "sources": (
             Source("acme", "Acme Ltd", (policy_key("source"),), ("acme/handbook",), 900),
             Source("other", None, (policy_key("other"),), ("acme/handbook/other",), 500, probation=True),

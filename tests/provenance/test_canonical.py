@@ -209,6 +209,21 @@ def test_encode_refuses(value: object) -> None:
         canonical.encode(value)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [2**53 - 1, -(2**53) + 1, 10**15, -(10**15), 0])
+def test_integers_up_to_their_borders(value: int) -> None:
+    assert canonical.parse(str(value).encode()) == value
+    assert canonical.encode(value) == str(value).encode()
+
+
+def test_metadata_is_no_deeper_than_what_is_signed() -> None:
+    inner: dict[str, object] = {}
+    for _ in range(canonical.MAX_DEPTH - 1):
+        inner = {"a": inner}
+    assert canonical.encode_metadata(inner)  # type: ignore[arg-type]
+    with pytest.raises(MalformedError, match="deeper"):
+        canonical.encode_metadata({"a": inner})  # type: ignore[dict-item]
+
+
 def test_depth_is_capped_alike_both_ways() -> None:
     deepest = canonical.parse(nested(canonical.MAX_DEPTH))
     assert canonical.encode(deepest) == nested(canonical.MAX_DEPTH)

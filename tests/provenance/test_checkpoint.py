@@ -76,6 +76,12 @@ def test_the_example_of_the_cosignature_specification() -> None:
     assert parsed.signatures[1].signature[:8] == (1_679_315_147).to_bytes(8, "big")
 
 
+def test_a_note_of_the_longest_size_is_read() -> None:
+    longest = note("t" * (checkpoint.MAX_NOTE_BYTES - len(note("\n"))) + "\n")
+    assert len(longest) == checkpoint.MAX_NOTE_BYTES
+    assert Note.parse(longest).encode() == longest
+
+
 def test_a_text_may_hold_blank_lines() -> None:
     parsed = Note.parse(note("one\n\ntwo \u00e8\n"))
     assert parsed.text == "one\n\ntwo \u00e8\n".encode()
@@ -274,6 +280,7 @@ ROOT = b64encode(Digest.of(b"root").value).decode()
         "log\n5\n\n",
         f"log\r\n5\n{ROOT}\n",
         f"log\n5\n{ROOT}\nex\ttension\n",
+        f"log\n5\n{ROOT}\nan extension without its end",
     ],
 )
 def test_what_is_no_checkpoint_is_malformed(text: str) -> None:

@@ -142,6 +142,17 @@ def test_an_envelope_fits_a_log_entry() -> None:
         Envelope.parse(largest.encode() + b" " * 4)
 
 
+def test_an_envelope_of_the_longest_size_fits() -> None:
+    def made(kind: str, payload: bytes = b"") -> Envelope:
+        return Envelope(payload, "0" * 64, bytes(64), kind)
+
+    kind = next("t" * n for n in range(1, 9) if (MAX_ENVELOPE_BYTES - len(made("t" * n).encode())) % 4 == 0)
+    payload = bytes((MAX_ENVELOPE_BYTES - len(made(kind).encode())) // 4 * 3)
+    assert len(made(kind, payload).encode()) == MAX_ENVELOPE_BYTES
+    with pytest.raises(MalformedError, match="does not fit"):
+        made(kind, payload + b"x")
+
+
 @pytest.mark.parametrize("length", [0, 63, 65])
 def test_a_signature_has_64_bytes(length: int) -> None:
     with pytest.raises(MalformedError, match="64 bytes"):

@@ -318,7 +318,7 @@ def claimed(**changes: Any) -> Callable[[SourceStatement], SourceStatement]:
         ({"ingest": {"source": OTHER}}, NAMED, "another account"),
         ({"ingest": {"chunk_root": OTHER}}, NAMED, "another account"),
         ({"ingest": {"chunk_count": 4}}, NAMED, "another account"),
-        ({"review": {"subject": OTHER}}, Refusal.BELOW_THRESHOLD, "0 of 1 screen"),
+        ({"review": {"subject": OTHER}}, Refusal.BELOW_THRESHOLD, "0 of 1 screen keys"),
         ({"entry": {"version": 2}}, Refusal.UNKNOWN_KEY, "does not name"),
         ({"entry": {"document": OTHER}}, NAMED, "the source signed other bytes"),
         ({"entry": {"chunk_root": OTHER}}, NAMED, "another account"),
@@ -418,7 +418,8 @@ def test_people_can_be_asked_too() -> None:
     for reviewers, enough in (
         (("screen", "review", "review2"), True),
         (("screen", "review"), False),
-        (("review", "review2"), False),
+        (("review", "review2"), True),
+        (("review",), False),
     ):
         forge = Forge()
         forge.publish(LOGS, reviewers=reviewers)

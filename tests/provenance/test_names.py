@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustrag.errors import MalformedError
-from trustrag.provenance.names import check_text
+from trustrag.provenance.canonical import Fields
+from trustrag.provenance.names import check_text, check_uri, read_texts
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,17 @@ def test_whatever_passes_is_one_visible_line(name: str) -> None:
         return
     assert name.splitlines() == [name]
     assert name.isprintable() or not any(ord(c) < 32 for c in name)
+
+
+def test_a_uri_is_as_short_as_any_name() -> None:
+    check_uri("urn:trustrag:operator:1", "verifier")
+    with pytest.raises(MalformedError, match="bytes"):
+        check_uri("urn:" + "a" * 5000, "verifier")
+    with pytest.raises(MalformedError, match="URI"):
+        check_uri("no uri", "verifier")
+
+
+def test_a_list_of_texts_holds_nothing_else() -> None:
+    assert read_texts(Fields({"scope": ["a", ""]}, "source"), "scope") == ("a", "")
+    with pytest.raises(MalformedError, match=r"source\.scope holds something that is not a string"):
+        read_texts(Fields({"scope": ["a", 1]}, "source"), "scope")

@@ -27,6 +27,7 @@ from tests.provenance.forge import (
     policy_key,
     refused,
     review_statement,
+    reviewer,
     source_statement,
     tampered,
 )
@@ -41,6 +42,8 @@ from trustrag.provenance.policy import (
     Bounds,
     Log,
     Policy,
+    Reviewer,
+    Reviewers,
     Role,
     SeenCheckpoint,
     Source,
@@ -51,7 +54,9 @@ from trustrag.provenance.policy import (
 from trustrag.provenance.statement import (
     Context,
     IngestStatement,
+    RejectionStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     Statement,
@@ -76,7 +81,11 @@ INGESTED = sign(ingest_statement(SAID, DOC).encode(), KEYS["ingest"])
         make_policy(
             log=Log(ORIGIN, (policy_key("log", first_valid_index=3, last_valid_index=9, revoked=True),))
         ),
-        make_policy(review=Role((), 0), sources=(replace(POLICY.sources[0], active=False),)),
+        make_policy(
+            log=Log(ORIGIN, (policy_key("log", revoked=True, reason="its machine was broken into"),))
+        ),
+        make_policy(sources=(replace(POLICY.sources[0], contract=Digest.of(b"agreed"), reviews=2),)),
+        make_policy(review=Reviewers(), sources=(replace(POLICY.sources[0], active=False),)),
         make_policy(
             standing=Bounds(3, 0, 1000, 0, 1000),
             sources=(replace(POLICY.sources[0], trust=400, moved=-500),),
@@ -89,6 +98,20 @@ def test_what_is_written_is_read_back(policy: Policy) -> None:
     assert Policy.parse(data).encode() == data
     assert policy.digest == Digest.of(data)
     assert list(Draft202012Validator(SCHEMA).iter_errors(json.loads(data))) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended"),
+    [
+        ("", {"revoked": True}),
+        ("x" * 2049, {"revoked": True}),
+        ("a\nb", {"last_valid_index": 3}),
+        ("why", {}),
+    ],
+)
+def test_a_reason_is_a_line_and_of_a_key_that_ended(reason: str, ended: dict[str, object]) -> None:
+    with pytest.raises(MalformedError, match="reason"):
+        policy_key("log", reason=reason, **ended)  # type: ignore[arg-type]
 
 
 @given(st.integers(0, len(POLICY.encode()) - 1), st.integers(1, 255))
@@ -234,14 +257,14 @@ def test_a_policy_that_cannot_stand(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "purpose", ["ingest", "screen", "review", "seal", "log", "witness", "other", "source"]
+    "purpose", ["ingest", "screen", "review", "seal", "answer", "log", "witness", "other", "source"]
 )
 def test_one_public_key_serves_one_purpose(purpose: str) -> None:
     twice = policy_key(purpose, first_valid_index=7)
     sources = (*POLICY.sources, Source("third", None, (twice,), ("acme",), 1))
     assert "one public key" in refused(Refusal.MALFORMED, lambda: make_policy(sources=sources))
-    roles = replace(POLICY.review, keys=(*POLICY.review.keys, twice))
-    assert "one public key" in refused(Refusal.MALFORMED, lambda: make_policy(review=roles))
+    people = Reviewers((*POLICY.review.people, Reviewer("eve", (twice,))))
+    assert "one public key" in refused(Refusal.MALFORMED, lambda: make_policy(review=people))
 
 
 @pytest.mark.parametrize(
@@ -281,12 +304,23 @@ def test_a_part_that_cannot_stand(make: Callable[[], object]) -> None:
     refused(Refusal.MALFORMED, make)
 
 
+def test_only_an_answer_key_signs_receipts() -> None:
+    said = b'{"any":"payload"}'
+    assert POLICY.answering(sign(said, KEYS["answer"])).key == KEYS["answer"].public_key
+    for name in set(KEYS) - {"answer"}:
+        refused(Refusal.UNKNOWN_KEY, lambda name=name: POLICY.answering(sign(said, KEYS[name])))
+    nobody = make_policy(answer=Role((), 0))
+    refused(Refusal.UNKNOWN_KEY, lambda: nobody.answering(sign(said, KEYS["answer"])))
+
+
 def test_a_source_is_found_by_name() -> None:
     assert POLICY.source("acme") == ACME
     assert POLICY.source("nobody") is None
 
 
 # --- authorise -------------------------------------------------------------------------------------------
+
+ROLLBACK = RollbackStatement(CONTEXT, 1, Digest.of(b"then"), 3, Digest.of(b"now"), "a bad batch", NOW)
 
 KINDS: list[tuple[type[Statement], Statement, str, tuple[str, ...]]] = [
     (SourceStatement, source_statement(DOC), "source", ("source", "other")),
@@ -299,6 +333,7 @@ KINDS: list[tuple[type[Statement], Statement, str, tuple[str, ...]]] = [
         ("seal",),
     ),
     (WithdrawalStatement, WithdrawalStatement(CONTEXT, "a", None, "gone", NOW), "seal", ("seal",)),
+    (RollbackStatement, ROLLBACK, "seal", ("review", "review2", "seal")),
 ]
 
 
@@ -429,47 +464,107 @@ def reviews(*names: str, policy: Policy, of: Envelope = INGESTED) -> list[Attest
     return [policy.authorise(sign(payload, KEYS[name]), ReviewStatement, log_index=2) for name in names]
 
 
+def check(*names: str, of: Envelope = INGESTED, policy: Policy) -> tuple[str, ...]:
+    """What the policy says of `INGESTED` with these reviews, of it or of something else."""
+    ingest = policy.authorise(INGESTED, IngestStatement, log_index=1)
+    return policy.check_reviews(reviews(*names, policy=policy, of=of), ingest, attested(policy=policy))
+
+
 @pytest.mark.parametrize(
-    ("signed", "needed", "enough"),
+    ("signed", "every", "held", "people"),
     [
-        (("screen",), 0, True),
-        ((), 0, False),
-        (("review", "review2"), 0, False),
-        (("screen", "review"), 1, True),
-        (("screen",), 1, False),
-        (("screen", "review", "review"), 2, False),
-        (("screen", "review", "review2"), 2, True),
-        (("screen", "screen"), 1, False),
+        (("screen",), 0, 0, ()),
+        (("screen",), 0, 2, ()),  # let pass: nobody was asked
+        (("screen", "review"), 0, 2, ("ann",)),
+        (("screen", "review"), 1, 0, ("ann",)),
+        (("screen", "review2", "review"), 2, 0, ("ann", "bob")),
+        (("review",), 0, 0, ("ann",)),
+        (("review",), 0, 1, ("ann",)),
+        (("review2", "review"), 0, 2, ("ann", "bob")),
+        (("review", "review2"), 2, 1, ("ann", "bob")),
+        ((), 0, 0, None),  # approval is positive
+        ((), 0, 2, None),
+        (("screen",), 1, 0, None),
+        (("screen", "screen"), 1, 0, None),
+        (("screen", "review", "review"), 2, 0, None),
+        (("review",), 0, 2, None),
+        (("review", "review"), 0, 2, None),
+        (("review",), 2, 1, None),
     ],
 )
-def test_reviews_are_counted_by_different_keys(signed: tuple[str, ...], needed: int, enough: bool) -> None:
-    policy = make_policy(review=replace(POLICY.review, threshold=needed))
-    ingest, keys = Digest.of(INGESTED.payload), (KEYS["ingest"].public_key, KEYS["source"].public_key)
-    given_reviews = reviews(*signed, policy=policy)
-    if enough:
-        policy.check_reviews(given_reviews, ingest, *keys)
+def test_what_was_held_stands_on_people(
+    signed: tuple[str, ...], every: int, held: int, people: tuple[str, ...] | None
+) -> None:
+    policy = make_policy(
+        review=replace(POLICY.review, threshold=every), sources=(replace(ACME, reviews=held),)
+    )
+    if people is None:
+        assert "reviewers approve" in refused(Refusal.BELOW_THRESHOLD, check, *signed, policy=policy)
     else:
-        refused(Refusal.BELOW_THRESHOLD, lambda: policy.check_reviews(given_reviews, ingest, *keys))
+        assert check(*signed, policy=policy) == people
+
+
+def test_a_person_with_two_keys_is_one_person() -> None:
+    people = Reviewers((reviewer("ann", "review", "review2"), reviewer("bob", "stranger")))
+    policy = make_policy(review=people, sources=(replace(ACME, reviews=2),))
+    assert "1 of 2" in refused(Refusal.BELOW_THRESHOLD, check, "review", "review2", policy=policy)
+    assert check("review", "stranger", policy=policy) == ("ann", "bob")
+
+
+@pytest.mark.parametrize("name", ["acme", "Acme Ltd"])
+def test_who_publishes_does_not_approve_as_a_person_either(name: str) -> None:
+    policy = make_policy(review=Reviewers((reviewer(name, "review"), reviewer("bob", "review2"))))
+    refused(Refusal.BELOW_THRESHOLD, check, "review", policy=policy)
+    assert check("review", "review2", policy=policy) == ("bob",)
 
 
 def test_a_review_of_something_else_does_not_count() -> None:
-    given_reviews = reviews("screen", policy=POLICY, of=SAID)
-    keys = KEYS["ingest"].public_key, KEYS["source"].public_key
+    for name in ("screen", "review"):
+        refused(Refusal.BELOW_THRESHOLD, check, name, of=SAID, policy=POLICY)
+
+
+@pytest.mark.parametrize("purpose", ["ingest", "source"])
+def test_nobody_reviews_their_own_work(purpose: str) -> None:
+    # No policy gives one key two purposes; what was authorised under another policy is no way round that.
+    swapped = {"ingest": Role((policy_key("screen"),))} if purpose == "ingest" else {}
+    sources = (replace(ACME, keys=(policy_key("screen" if purpose == "source" else "source"),)),)
+    other = make_policy(screen=Role((policy_key("stranger"),)), sources=sources, **swapped)
+    said = sign(SAID.payload, KEYS["screen"]) if purpose == "source" else SAID
+    made = sign(INGESTED.payload, KEYS["screen"]) if purpose == "ingest" else INGESTED
+    ingest = other.authorise(made, IngestStatement, log_index=1)
     refused(
         Refusal.BELOW_THRESHOLD,
-        lambda: POLICY.check_reviews(given_reviews, Digest.of(INGESTED.payload), *keys),
+        lambda: POLICY.check_reviews(reviews("screen", policy=POLICY), ingest, attested(said, policy=other)),
     )
 
 
-@pytest.mark.parametrize("at", [0, 1])
-def test_nobody_reviews_their_own_work(at: int) -> None:
-    keys = [KEYS["ingest"].public_key, KEYS["source"].public_key]
-    keys[at] = KEYS["screen"].public_key
-    ingest = Digest.of(INGESTED.payload)
-    refused(
-        Refusal.BELOW_THRESHOLD,
-        lambda: POLICY.check_reviews(reviews("screen", policy=POLICY), ingest, *keys),
-    )
+def test_a_rejection_is_said_by_reviewers_and_approves_nothing() -> None:
+    rejection = RejectionStatement(Digest.of(INGESTED.payload), "the terms were changed", NOW)
+    for name in ("screen", "review"):
+        envelope = sign(rejection.encode(), KEYS[name])
+        assert POLICY.authorise(envelope, RejectionStatement, log_index=2).statement == rejection
+        refused(Refusal.MALFORMED, POLICY.authorise, envelope, ReviewStatement, log_index=2)
+    for name in ("source", "ingest", "seal"):
+        envelope = sign(rejection.encode(), KEYS[name])
+        refused(Refusal.UNKNOWN_KEY, POLICY.authorise, envelope, RejectionStatement, log_index=2)
+
+
+def test_the_reviewers_that_are_asked_for_have_to_be_there() -> None:
+    left = Reviewer("bob", (policy_key("review2", last_valid_index=9),))
+    two = (replace(ACME, reviews=2),)
+    for people in ((reviewer("ann", "review"),), (reviewer("ann", "review"), left)):
+        refused(Refusal.MALFORMED, Reviewers, people, 2)
+        refused(Refusal.MALFORMED, make_policy, review=Reviewers(people), sources=two)
+    one = Reviewers((reviewer("ann", "review"), left), 1)
+    assert (one.able, one.keys) == (1, (policy_key("review"), *left.keys))
+    for broken in (
+        lambda: Reviewer("ann", ()),
+        lambda: Reviewer("a/b", (policy_key("review"),)),
+        lambda: Reviewers((reviewer("ann", "review"), reviewer("ann", "review2"))),
+        lambda: Reviewers((), -1),
+        lambda: replace(ACME, reviews=-1),
+    ):
+        refused(Refusal.MALFORMED, broken)
 
 
 # --- checkpoints -----------------------------------------------------------------------------------------
@@ -706,3 +801,35 @@ def test_nobody_else_makes_a_sealed_value(made: Attested[Any] | TrustedCheckpoin
 def test_an_authority_error_names_its_refusal() -> None:
     with pytest.raises(AuthorityError, match="UNKNOWN_KEY: key"):
         POLICY.authorise(sign(b"{}", KEYS["stranger"]), SourceStatement, log_index=0)
+
+
+REVIEWED = replace(POLICY, review=replace(POLICY.review, threshold=2))
+
+
+def said_by(name: str, statement: RollbackStatement = ROLLBACK) -> Attested[RollbackStatement]:
+    return REVIEWED.authorise(sign(statement.encode(), KEYS[name]), RollbackStatement, log_index=1)
+
+
+def test_a_rollback_takes_as_many_reviewers_as_the_policy_asks() -> None:
+    proposal, one, two = said_by("seal"), said_by("review"), said_by("review2")
+    REVIEWED.check_rollback(proposal, [one, two])
+    POLICY.check_rollback(proposal, [])
+    for approvals in ([], [one], [one, one], [one, proposal]):
+        reason = refused(Refusal.BELOW_THRESHOLD, REVIEWED.check_rollback, proposal, approvals)
+        assert "of 2 reviewers" in reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target": 2},
+        {"present": 4},
+        {"target_root": Digest.of(b"other")},
+        {"present_root": Digest.of(b"other")},
+        {"reason": "another"},
+        {"issued_at": NOW + 1},
+    ],
+)
+def test_an_approval_is_of_the_very_same_step(change: dict[str, Any]) -> None:
+    other = said_by("review2", replace(ROLLBACK, **change))
+    refused(Refusal.BELOW_THRESHOLD, REVIEWED.check_rollback, said_by("seal"), [said_by("review"), other])

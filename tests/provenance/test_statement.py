@@ -29,7 +29,9 @@ from trustrag.provenance.statement import (
     EmbedderId,
     IngestedDocument,
     IngestStatement,
+    RejectionStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     Statement,
@@ -54,8 +56,12 @@ INGEST = IngestStatement(
 REVIEW = ReviewStatement(A, "urn:trustrag:screen:1", ("TRUSTRAG_SCREENED", "TRUSTRAG_CLEAN"), NOW, (B,))
 SNAPSHOT = SnapshotStatement(CONTEXT, A, 2, B, 7, "publish", "first documents", NOW, NOW + 9)
 WITHDRAWAL = WithdrawalStatement(CONTEXT, "guide/logs.md", None, "superseded by law", NOW)
-ALL: list[Statement] = [SOURCE, INGEST, REVIEW, SNAPSHOT, WITHDRAWAL]
-NAMES = {SOURCE: "source", INGEST: "ingest", REVIEW: "review", SNAPSHOT: "snapshot", WITHDRAWAL: "withdrawal"}
+REJECTION = RejectionStatement(A, "the terms were changed", NOW)
+ROLLBACK = RollbackStatement(CONTEXT, 2, A, 7, B, "a bad batch", NOW)
+ALL: list[Statement] = [SOURCE, INGEST, REVIEW, REJECTION, SNAPSHOT, WITHDRAWAL, ROLLBACK]
+NAMES = dict(
+    zip(ALL, ("source", "ingest", "review", "rejection", "snapshot", "withdrawal", "rollback"), strict=True)
+)
 
 digests = st.binary(min_size=32, max_size=32).map(Digest)
 letters = st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs"))
@@ -105,6 +111,7 @@ statements = st.one_of(
         times,
         st.lists(digests, max_size=2).map(tuple),
     ),
+    st.builds(RejectionStatement, digests, texts, times),
     st.builds(
         SnapshotStatement,
         contexts,
@@ -118,6 +125,9 @@ statements = st.one_of(
         times.map(lambda at: at + 2**32),
     ),
     st.builds(WithdrawalStatement, contexts, st.none(), texts, texts, times),
+    st.builds(
+        RollbackStatement, contexts, st.integers(1, 9), digests, st.integers(10, 99), digests, texts, times
+    ),
 )
 
 
@@ -229,8 +239,14 @@ CONTRADICTIONS: list[tuple[Statement, Callable[[Any], None]]] = [
     (INGEST, lambda v: v["predicate"]["buildDefinition"].update(buildType="https://example.org/other")),
     (REVIEW, lambda v: v["subject"][0].update(name="other")),
     (REVIEW, lambda v: v["predicate"].update(properties=["A", 1])),
+    (REJECTION, lambda v: v["subject"][0].update(name="other")),
+    (REJECTION, lambda v: v["predicate"].update(properties=["A"])),
+    (REJECTION, lambda v: v.update(predicateType=module.REVIEW_TYPE)),
     (SNAPSHOT, lambda v: v["subject"].append(v["subject"][0])),
     (WITHDRAWAL, lambda v: v["subject"][0]["digest"].update(sha256=A.hex)),
+    (ROLLBACK, lambda v: v["subject"].pop()),
+    (ROLLBACK, lambda v: v["subject"].reverse()),
+    (ROLLBACK, lambda v: v["subject"].insert(1, v["subject"][0])),
     (SOURCE, lambda v: v.update(_type="https://in-toto.io/Statement/v0.1")),
     (SOURCE, lambda v: v.update(predicateType="https://in-toto.io/attestation/svr/v0.1")),
     (SOURCE, lambda v: v.update(subject=[])),
@@ -299,6 +315,8 @@ BAD_VALUES: list[tuple[Any, dict[str, Any]]] = [
     (REVIEW, {"verifier": "me"}),
     (REVIEW, {"properties": ()}),
     (REVIEW, {"properties": ("A", "")}),
+    (REJECTION, {"reason": ""}),
+    (REJECTION, {"reason": "x" * 2049}),
     (SNAPSHOT, {"version": 0}),
     (SNAPSHOT, {"version": 1}),
     (SNAPSHOT, {"previous": None}),
@@ -311,6 +329,10 @@ BAD_VALUES: list[tuple[Any, dict[str, Any]]] = [
     (WITHDRAWAL, {"source": "acme"}),
     (WITHDRAWAL, {"doc_id": ""}),
     (WITHDRAWAL, {"reason": ""}),
+    (ROLLBACK, {"target": 0}),
+    (ROLLBACK, {"target": 7}),
+    (ROLLBACK, {"present": 1}),
+    (ROLLBACK, {"reason": ""}),
 ]
 
 

@@ -72,7 +72,7 @@ def test_a_stolen_key_replaces_its_own_document_with_the_passage_exchanged(copy:
     poison = Poison(changed, kind=KeyKind.STOLEN, replaces=original.doc_id, original=original.text)
     foothold = place(copy, [poison], targets())
     assert foothold.versions == {original.doc_id: 1}
-    [latest] = [row for row in copy.history(original.doc_id) if row.version == 2]
+    [latest] = [row for row in copy.history.document(original.doc_id) if row.version == 2]
     assert latest.source_name == original.source
     if foothold.placed.admitted:
         assert [one.text for one in copy.read(original.doc_id)] == [changed]

@@ -90,6 +90,17 @@ def test_silence_tells_of_what_was_refused(passages: dict[str, VerifiedPassage])
     assert "2 passages were found and could not be proved" in answer.detail
 
 
+def test_silence_tells_of_what_was_left_out_and_of_a_contest() -> None:
+    silent = compose("What?", [], left_out=2, refused=1)
+    assert isinstance(silent, Abstained)
+    assert silent.detail.endswith(
+        "could not be proved (search tells why); 2 passages were proved and left out (search tells why)"
+    )
+    contested = compose("What?", [], left_out=2, contested=True, strict=True)
+    assert isinstance(contested, Abstained)
+    assert contested.reason is Silence.CONTESTED
+
+
 def test_contested_is_marked_and_in_strict_mode_not_answered(passages: dict[str, VerifiedPassage]) -> None:
     question = "How long are audit logs kept?"
     marked = compose(question, [passages["retention"]], contested=True)

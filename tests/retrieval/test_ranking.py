@@ -27,6 +27,13 @@ def test_one_source_with_many_texts_does_not_win() -> None:
     assert "m" not in sources(rerank(QUESTION, candidates(*flood, *honest())))
 
 
+def test_who_repeats_itself_still_comes_before_what_is_off_the_topic() -> None:
+    """A page that says one thing in several passages is often the only one that answers."""
+    page = [Candidate(text, "almanac", 0.9) for text in LIES]
+    others = [Candidate(text, f"other{place}", 0.3) for place, text in enumerate(ELSEWHERE)]
+    assert sources(rerank(QUESTION, [*page, *others])) == ["almanac"] * 5
+
+
 def test_several_keys_that_collude_do_not_win() -> None:
     swarm = [(f"m{place % 3}", text) for place, text in enumerate(LIES)]
     assert not {"m0", "m1", "m2"} & set(sources(rerank(QUESTION, candidates(*swarm, *honest()[1:]))))
@@ -96,9 +103,32 @@ def test_strict_returns_the_verified_uncontested_and_established_only() -> None:
         ("m", LIES[0]), ("almanac", PAGE[0]), ("n", ELSEWHERE[0]), *honest()[4:], probation="n"
     )
     unverified = Candidate(ELSEWHERE[1], "web", 0.95, verified=False)
-    ranking = rerank(QUESTION, [*texts, unverified], mode="strict")
+    ranking = rerank(QUESTION, [*texts, unverified], mode="strict", limit=20)
     assert not {"m", "almanac", "n", "web"} & set(sources(ranking))
     assert len(ranking.contested) == 1
+    assert {one.source: one.reason for one in ranking.passed_over} == {
+        "m": "contradicted by almanac",
+        "almanac": "contradicted by m",
+        "n": "its source is on probation",
+        "web": "not verified",
+    }
+
+
+def test_whoever_has_no_place_by_its_score_is_not_told_as_left_out() -> None:
+    ranking = rerank(QUESTION, candidates(*honest(), probation="other5"), mode="strict", limit=2)
+    assert len(ranking.passages) == 2
+    assert ranking.passed_over == ()
+
+
+def test_who_lost_its_place_to_the_quota_is_told() -> None:
+    new = [(f"n{place}", text) for place, text in enumerate(ELSEWHERE)]
+    far = [Candidate(text, "almanac", 0.3) for text in PAGE]
+    near = candidates(*new, probation=" ".join(name for name, _ in new))
+    ranking = rerank(QUESTION, [*near, *far])
+    assert len(ranking.passed_over) == len(new) - 1
+    assert {one.reason for one in ranking.passed_over} == {"on probation: its share of places is taken"}
+    assert not set(sources(ranking)) & {one.source for one in ranking.passed_over}
+    assert rerank(QUESTION, candidates(*new), mode="report").passed_over == ()
 
 
 def test_report_keeps_the_order_and_marks() -> None:

@@ -25,6 +25,7 @@ from tests.ledger.world import (
     publisher,
     review_of,
 )
+from trustrag.consistency import PairMemory
 from trustrag.errors import BackendError, NotFoundError, Refusal, StaleError, VerificationError
 from trustrag.index import EmbedderIdentity, Hit, open_index
 from trustrag.index.base import Ids, Vector, Vectors
@@ -533,3 +534,42 @@ def test_a_review_by_a_source_is_no_review(store: Store) -> None:
     report = store.search("delta", k=24)
     assert "a/new" not in doc_ids(report)
     assert [entry.doc_id for entry in report.refused] == ["a/new"]
+
+
+def test_a_question_is_a_text(store: Store) -> None:
+    for question in (None, 7, b"alpha", ["alpha"]):
+        with pytest.raises(TypeError, match="a question is a str, not"):
+            store.search(question)  # type: ignore[arg-type]
+
+
+def test_a_filter_field_that_nobody_has_is_told(store: Store) -> None:
+    assert store.search("omega 1", where={"lnag": "de", "n": 1}).unknown_fields == ("lnag",)
+    assert store.search("omega 1", where={"lang": "fr"}).unknown_fields == ()
+    assert store.search("omega 1").unknown_fields == ()
+
+
+def test_what_came_in_is_compared_ahead(store: Store) -> None:
+    memory = PairMemory()
+    retriever = Retriever(
+        store.ledger, store.folder / "index", WorldEmbedder(), store.retriever.gate, memory=memory
+    )
+    with store.ledger.view() as view:
+        version, chunks = view.snapshot().version, view.select()
+    assert retriever.foresee(0) == len(chunks)
+    ahead = len(memory)
+    assert ahead > 0
+    assert retriever.foresee(version) == 0
+    retriever.search("alpha 3", k=3, now=NOW)
+    found = len(store.search("alpha 3").passages)
+    assert found == 3
+    assert len(memory) - ahead < ahead
+
+
+def test_a_search_after_that_finds_the_work_done(store: Store) -> None:
+    memory, k = PairMemory(), 3
+    gate, embedder = store.retriever.gate, WorldEmbedder()
+    retriever = Retriever(store.ledger, store.folder / "index", embedder, gate, memory=memory)
+    before = [one.passage.text for one in retriever.search("alpha 3", k=k, now=NOW).passages]
+    kept = len(memory)
+    assert [one.passage.text for one in retriever.search("alpha 3", k=k, now=NOW).passages] == before
+    assert len(memory) == kept > 0

@@ -111,11 +111,11 @@ def measure(bench: ModuleType, sets: Sequence[str], tiers: Sequence[str]) -> Ite
             print(f"{name:5s} {label:32s} p5 cor gold: " + " | ".join(cells), flush=True)
 
 
-def reranker(probation: bool, vectors: bool) -> Rerank:
+def reranker(probation: bool, vectors: bool, *, limit: int = 5) -> Rerank:
     """The product's ranking behind the benchmark's call."""
 
     def call(question: str, rows: Sequence[Row]) -> tuple[list[int], bool]:
-        found = rerank(question, [_candidate(row, probation, vectors) for row in rows])
+        found = rerank(question, [_candidate(row, probation, vectors) for row in rows], limit=limit)
         return [ranked.index for ranked in found.passages], bool(found.contested)
 
     return call

@@ -27,10 +27,30 @@ VERSIONS = 3  # every document is published again this often, so that kills hit 
 CHUNK = 200
 
 
+_WHO = """clerk gardener captain teacher baker doctor printer driver miner judge tailor piper diver farmer weaver
+painter sailor hunter porter smith""".split()
+_WHAT = """counts repairs paints carries measures orders hides sorts washes borrows returns opens sells weighs copies
+names guards lifts closes follows""".split()
+_WHICH = """ledgers lamps ropes barrels windows bridges tickets maps engines ovens carts hats bells stamps gates wheels
+chairs letters pipes coins""".split()
+_WHERE = """harbour valley market station orchard mill chapel quarry library theatre museum tower canal forest square
+bakery garden island prison tunnel""".split()
+
+
 def body(number: int, version: int) -> str:
-    """The text of a document: several passages, each of which tells which version it is of."""
-    said = f"Document {number} in version {version} says the same thing in every passage."
-    return "\n\n".join(f"{said} This is passage {part}, and it goes on for a while." for part in range(4))
+    """The text of a document: passages that tell which version they are of, and are like no other document's."""
+    rng = random.Random(number)
+
+    def sentence() -> str:
+        who, what, which, where = (rng.choice(words) for words in (_WHO, _WHAT, _WHICH, _WHERE))
+        return (
+            f"The {who} of the {where} {what} {rng.randrange(2, 900)} {which} near the {rng.choice(_WHERE)}."
+        )
+
+    parts = (" ".join(sentence() for _ in range(3)) for _ in range(4))
+    return "\n\n".join(
+        f"Document {number} in version {version}, part {at}. {part}" for at, part in enumerate(parts)
+    )
 
 
 def doc_id(number: int) -> str:

@@ -1,33 +1,26 @@
 """Does ranking cost ordinary retrieval anything? nDCG@10 with the defence on against off, on clean questions.
 
-    TRUSTRAG_SHARED=../shared python -m tests.robustness.quality
+    python -m tests.robustness.quality [--without-vectors]
 
 Two sets with publishers: Wikipedia passages for Natural Questions, and web snippets for RealTimeQA. A passage is
 judged relevant when it states one of the question's accepted answers, which is the judgment that these sets carry.
-The difference is paired, question by question, with a 95% bootstrap interval. Needs the shared data; embedding the
-13,000 passages takes minutes.
+The difference is paired, question by question, with a 95% bootstrap interval. Needs the shared evaluation data
+(TRUSTRAG_SHARED) with its bench/poisonbench.py, whose kept vectors are used; without them embedding takes minutes.
 """
 
-import json
+import argparse
 import math
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
 
 import numpy as np
 
-from tests.shared import shared_path
-from trustrag.index.embedding import open_embedder
-from trustrag.retrieval.ranking import Candidate, rerank
+from tests.robustness.ablation import poisonbench, reranker
 
-SETS = (("nq", "wiki_pool.jsonl", "nq_questions.jsonl"), ("rtqa", "rtqa_pool.jsonl", "rtqa_questions.jsonl"))
+SETS = ("nq", "rtqa")
 CANDIDATES = 40
 DEPTH = 10
-
-
-def rows(path: Path) -> list[dict[str, object]]:
-    """The records of a JSON lines file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def plain(text: str) -> str:
@@ -48,28 +41,19 @@ def ndcg(found: Sequence[bool], relevant: int) -> float:
     return gain / best
 
 
-def measure(name: str, pool: list[dict[str, object]], questions: list[dict[str, object]]) -> None:
+def measure(bench: ModuleType, name: str, vectors: bool) -> None:
     """Print both scores of one set and their paired difference."""
-    embedder = open_embedder("minilm")
-    texts = [f"{row['title']}. {row['text']}" if row["title"] else str(row["text"]) for row in pool]
-    vectors = embedder.embed(texts)
+    questions: Sequence[Mapping[str, object]] = bench.load(f"{name}_questions.jsonl")
+    lists = bench.retrieve(questions, list(bench.benign(name)), k=CANDIDATES)
+    call = reranker(False, vectors, limit=DEPTH)
     pairs = []
-    for question in questions:
+    for question, rows in zip(questions, lists, strict=True):
         asked, answers = str(question["question"]), [str(a) for a in question["correct"]]  # type: ignore[attr-defined]
-        scores = vectors @ embedder.embed_query(asked)
-        best = np.argsort(-scores, kind="stable")[:CANDIDATES]
-        judged = [states(texts[i], answers) for i in best]
+        judged = [states(row["text"], answers) for row in rows]
         if not any(judged) or {"yes", "no"} & set(map(plain, answers)):
             continue
-        given = [
-            Candidate(
-                texts[i], str(pool[i]["publisher"]), float(scores[i]), vectors[i], str(pool[i]["title"])
-            )
-            for i in best
-        ]
-        ranking = rerank(asked, given, limit=DEPTH)
-        with_defence = ndcg([judged[ranked.index] for ranked in ranking.passages], sum(judged))
-        pairs.append((ndcg(judged, sum(judged)), with_defence))
+        order, _ = call(asked, rows)
+        pairs.append((ndcg(judged, sum(judged)), ndcg([judged[i] for i in order], sum(judged))))
     off, on = np.asarray(pairs).T
     drawn = np.random.default_rng(0).integers(0, len(off), (2000, len(off)))
     low, high = np.percentile((on - off)[drawn].mean(1), [2.5, 97.5])
@@ -80,13 +64,18 @@ def measure(name: str, pool: list[dict[str, object]], questions: list[dict[str, 
     )
 
 
-def main() -> None:
-    for name, pool, questions in SETS:
-        paths = shared_path("data", "bench", pool), shared_path("data", "bench", questions)
-        if None in paths:
-            print("the shared data is not here: set TRUSTRAG_SHARED")
-            return
-        measure(name, *(rows(path) for path in paths if path is not None))
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print a row for each set."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--without-vectors", action="store_true", help="texts alone, as from a plain retriever"
+    )
+    asked = parser.parse_args(argv)
+    bench = poisonbench()
+    for name in SETS:
+        measure(bench, name, not asked.without_vectors)
 
 
 if __name__ == "__main__":

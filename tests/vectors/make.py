@@ -27,7 +27,15 @@ from trustrag.provenance.envelope import sign
 from trustrag.provenance.evidence import RefusedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage, verify_evidence_file
 from trustrag.provenance.standing import bucket_of
-from trustrag.provenance.statement import SnapshotStatement, Statement, WithdrawalStatement
+from trustrag.provenance.statement import (
+    RejectionStatement,
+    RollbackStatement,
+    SnapshotStatement,
+    Statement,
+    WithdrawalStatement,
+)
+from trustrag.retrieval.asked import Asked
+from trustrag.retrieval.receipt import Procedure, Receipt, ReceiptFile, ReceivedPassage
 
 FOLDER = Path(__file__).parent / "trustrag"
 DOCUMENTS = (
@@ -45,6 +53,11 @@ def statements() -> list[dict[str, Any]]:
         ("ingest", ingest, "ingest"),
         ("review", review_statement(sign(ingest.encode(), KEYS["ingest"])), "screen"),
         (
+            "rejection",
+            RejectionStatement(Digest.of(ingest.encode()), "the terms were changed", NOW),
+            "review",
+        ),
+        (
             "snapshot",
             SnapshotStatement(
                 CONTEXT, Digest(merkle.EMPTY_ROOT), 1, None, 0, "publish", None, NOW, NOW + 86_400
@@ -52,6 +65,13 @@ def statements() -> list[dict[str, Any]]:
             "seal",
         ),
         ("withdrawal", WithdrawalStatement(CONTEXT, "guide/logs.md", None, "superseded by law", NOW), "seal"),
+        (
+            "rollback",
+            RollbackStatement(
+                CONTEXT, 1, Digest(merkle.EMPTY_ROOT), 3, Digest.of(b"present"), "a bad batch", NOW
+            ),
+            "review",
+        ),
     ]
     return [
         {
@@ -65,6 +85,26 @@ def statements() -> list[dict[str, Any]]:
         }
         for name, statement, signer in spoken
     ]
+
+
+def receipt() -> dict[str, Any]:
+    """A receipt of one search, and the file around it."""
+    asked = Asked("How long are logs kept?", bytes.fromhex("0000803f00000000"), 5, where={"title": "Logs"})
+    said = Receipt(
+        context=CONTEXT,
+        policy=Digest.of(b"the policy"),
+        snapshot=3,
+        root=Digest.of(b"what stands"),
+        log_size=9,
+        log_root=Digest.of(b"the log"),
+        procedure=Procedure.of(asked, "flat"),
+        question=Digest.of(asked.question.encode()),
+        vector=Digest.of(asked.vector),
+        results=(ReceivedPassage("guide/logs.md", 1, 0, Digest.of(b"its leaf")),),
+        issued_at=NOW,
+    )
+    file = ReceiptFile(sign(said.encode(), KEYS["answer"]), asked)
+    return {"payload": said.encode().decode(), "signer": "answer", "file": file.encode().decode()}
 
 
 def store() -> tuple[EvidenceFile, dict[str, Any]]:
@@ -131,6 +171,7 @@ def files() -> dict[str, bytes]:
     return {
         "keys.json": _pretty({name: KEYS[name].public_key.hex for name in KEYS}),
         "statements.json": _pretty(statements()),
+        "receipt.json": _pretty(receipt()),
         "standing.json": _pretty(steps),
         "policy.json": make_policy().encode(),
         "evidence.json": evidence.encode(),

@@ -17,6 +17,7 @@ from trustrag.provenance.keys import PrivateKey, PublicKey
 from trustrag.provenance.policy import Policy
 from trustrag.provenance.standing import ChunkLeaf, StandingEntry, StandingProof, root_of_chunk, standing_root
 from trustrag.provenance.statement import parse_statement
+from trustrag.retrieval.receipt import ReceiptFile
 
 
 def load(name: str) -> Any:
@@ -43,6 +44,15 @@ def test_statements(vector: dict[str, str]) -> None:
     assert payload == vector["payload"].encode()
     assert sha256(payload).hexdigest() == vector["payloadDigest"]
     assert parse_statement(payload).encode() == payload
+
+
+def test_the_receipt() -> None:
+    vector = load("receipt.json")
+    receipt, asked = ReceiptFile.open(
+        vector["file"].encode(), Policy.parse((FOLDER / "policy.json").read_bytes())
+    )
+    assert receipt.encode() == vector["payload"].encode()
+    assert (asked.question, asked.k, asked.where) == ("How long are logs kept?", 5, {"title": "Logs"})
 
 
 @pytest.mark.parametrize("vector", load("standing.json")["passages"])

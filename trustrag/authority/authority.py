@@ -4,14 +4,17 @@ Opens the trust root again whenever its files change, so that a revoked key or a
 next question in every process; publishes new policies; hands out signers by what the policy lets them do.
 """
 
-import hashlib
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
+from typing import Literal
 
 from trustrag import trustroot
+from trustrag.authority import ceremony
+from trustrag.authority.keys import named_keys
+from trustrag.authority.words import key_name, moved_to, parsed_key, thousandths
 from trustrag.errors import (
     AuthorityError,
     ConfigError,
@@ -23,25 +26,32 @@ from trustrag.errors import (
 from trustrag.keyring import Keyring, SeenState, UserState
 from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.names import check_segment
-from trustrag.provenance.policy import Bounds, Log, Policy, PolicyKey, Role, Source
+from trustrag.provenance.policy import Bounds, Log, Policy, PolicyKey, Reviewers, Role, Source
 from trustrag.provenance.statement import Context
 
 SNAPSHOT_LIFETIME = 365 * 86_400
 """Seconds for which a snapshot may be served. Every ingest makes a new one; `trustrag keys refresh` renews."""
 
 _WARN_BEFORE = 14 * 86_400
-_ROLES = ("ingest", "screen", "seal", "log")
+_ROLES = ("ingest", "screen", "seal", "answer", "log")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFact:
-    """One key: what it is for, its id and public half (hex), when its role expires (unix seconds), whether it is here."""
+    """One key: what it is for, its id and public half (hex), when its role expires (unix seconds), whether it is here.
+
+    A key of the policy, from which log index to which it speaks, whether it was revoked, and why it ended.
+    """
 
     purpose: str
     key: str
     public: str
     expires: int | None
     held: bool
+    first_valid_index: int = 0
+    last_valid_index: int | None = None
+    revoked: bool = False
+    reason: str | None = None
 
 
 class Authority:
@@ -88,8 +98,9 @@ class Authority:
             log=Log(context.store, (PolicyKey(signers["log"].public_key),)),
             ingest=_role(signers["ingest"]),
             screen=_role(signers["screen"]),
-            review=Role((), 0),
+            review=Reviewers(),
             seal=_role(signers["seal"]),
+            answer=_role(signers["answer"]),
             sources=(made._source(context, source),),
             snapshot_age=SNAPSHOT_LIFETIME,
             standing=Bounds(),
@@ -125,8 +136,10 @@ class Authority:
         with self._lock:
             now, stamp = self._clock(), _stamp(self.keys_folder)
             if self._opened is None or self._opened[0] != stamp or self._opened[1].expires <= now:
-                self._believe(_open(self.keys_folder, now, self._seen()))
-            assert self._opened is not None
+                root = _open(self.keys_folder, now, self._seen())
+                self._believe(root)
+                # The stamp of before they were read: files that change meanwhile have another, and are read again.
+                self._opened = stamp, root
             return self._opened[1]
 
     def refresh(self, *, root: bool = False, force: bool = False) -> dict[str, int]:
@@ -183,7 +196,7 @@ class Authority:
                 f"says {self._store}: it has been changed, or keys and workspace do not belong together",
             )
         self.memory.advance(replace(self._seen(), root=root.root, trust=root.versions))
-        self._opened = (_stamp(self.keys_folder), root)
+        self._opened = None  # whoever asks next reads the files, which another process may have changed again
 
     # ---- sources
 
@@ -196,7 +209,7 @@ class Authority:
 
     def own_source(self) -> str:
         """The one source whose private key is here. Raises `ConfigError` where that is none or several."""
-        held = self._held()
+        held = self.held()
         names = [
             source.name for source in self.policy.sources if any(known.key in held for known in source.keys)
         ]
@@ -251,9 +264,9 @@ class Authority:
         The new trust is the new prior: how far the record had moved the old one is kept, within the policy's bounds.
         """
         policy, source = self.policy, self.source(name)
-        prior = source.prior if trust is None else _thousandths(trust)
+        prior = source.prior if trust is None else thousandths(trust)
         said = replace(source, trust=prior, moved=0)
-        moved = _moved(
+        moved = moved_to(
             said,
             policy.standing.within(prior, prior + source.moved),
             source.probation if probation is None else probation,
@@ -268,7 +281,7 @@ class Authority:
 
         The operator's own word stays beside it as their prior. Raises `MalformedError` beyond the policy's bounds.
         """
-        moved = {name: _moved(self.source(name), *move) for name, move in moves.items()}
+        moved = {name: moved_to(self.source(name), *move) for name, move in moves.items()}
         sources = [moved.get(source.name, source) for source in self.policy.sources]
         if sources != list(self.policy.sources):
             self._publish_sources(sources)
@@ -276,25 +289,72 @@ class Authority:
     def set_bounds(self, bounds: Bounds) -> None:
         """How far records may move trust from now on; what was moved further comes back to where they end."""
         sources = [
-            _moved(source, bounds.within(source.prior, source.trust), source.probation)
+            moved_to(source, bounds.within(source.prior, source.trust), source.probation)
             for source in self.policy.sources
         ]
         self.publish(replace(self.policy, sources=tuple(sources), standing=bounds))
 
     def publish(self, changed: Policy) -> None:
-        """Put a changed policy in force: as the next version, issued now. Needs the keys of the roles that distribute it."""
+        """Put a changed policy in force: as the next version, issued now. Needs the keys of the roles that distribute it.
+
+        Where that takes signatures of others, it is signed with the keys held here and left as a ceremony file: raises
+        AuthorityError (BELOW_THRESHOLD), which names the file and what to do with it.
+        """
         with self._lock:
+            policy = replace(changed, version=self.policy.version + 1, issued_at=self._clock())
+            self._require_enough(policy)
             seen = self._seen()
             self._believe(
                 trustroot.publish_policy(
                     self.keys_folder,
-                    replace(changed, version=self.policy.version + 1, issued_at=self._clock()),
+                    policy,
                     self.keyring,
                     now=self._clock(),
                     pinned=seen.root,
                     seen=seen.trust,
                 )
             )
+
+    def _require_enough(self, policy: Policy) -> None:
+        """Leave a policy that takes signatures of others as a ceremony file, and raise."""
+        trust = self.trust_root()
+        (role,) = (role for role in trust.roles if role.role == "targets")
+        held = [key for key in role.keys if self.keyring.find(key) is not None]
+        if role.threshold == 1 or len(held) >= role.threshold:
+            return
+        proposal = ceremony.propose(trust, policy=policy, now=self._clock())
+        path = ceremony.keep(proposal.opened().signed(self.keyring.find) if held else proposal, self._store)
+        raise AuthorityError(
+            Refusal.BELOW_THRESHOLD,
+            f"a policy takes {role.threshold} signatures, and {len(held)} could be made here: nothing is in force yet. "
+            f"The others run `trustrag root sign` on {path}, then you `trustrag root publish` with what they give back",
+        )
+
+    def propose_root(self, change: ceremony.RootChange, *, renew: bool = False) -> ceremony.Proposal:
+        """The next root, for all to sign who have to: see `ceremony`. `renew` has the policy signed anew as well."""
+        trust = self.trust_root()
+        policy = trust.policy if renew else None
+        return ceremony.propose(trust, root=change, policy=policy, now=self._clock())
+
+    def publish_signed(self, proposal: ceremony.Opened) -> trustroot.TrustRoot:
+        """Put in force what several signed. Needs the keys for snapshot and timestamp, before and after, here.
+
+        Raises AuthorityError (BELOW_THRESHOLD) while signatures are missing, and what `trustroot.install` raises.
+        """
+        with self._lock:
+            seen = self._seen()
+            proposal.require_extends(seen)
+            self._believe(
+                trustroot.install(
+                    self.keys_folder,
+                    proposal.made(),
+                    self.keyring,
+                    now=self._clock(),
+                    pinned=seen.root,
+                    seen=seen.trust,
+                )
+            )
+            return self.trust_root()
 
     def _publish_sources(self, sources: Iterable[Source]) -> None:
         self.publish(replace(self.policy, sources=tuple(sources)))
@@ -315,7 +375,7 @@ class Authority:
         probation: bool = False,
         first_valid_index: int = 0,
     ) -> Source:
-        thousandths = _thousandths(trust)
+        weight = thousandths(trust)
         check_segment(name, "source name")
         here = f"{context.tenant}/{context.collection}"
         for prefix in scope:
@@ -323,18 +383,18 @@ class Authority:
                 raise ConfigError(
                     f"scope {prefix!r} lies outside of {here}: nothing could be published under it"
                 )
-        key = _parsed_key(public_key) if public_key else self._own_key(_key_name(name))
+        key = parsed_key(public_key) if public_key else self.own_key(key_name("source", name))
         return Source(
             name=name,
             owner=owner,
             keys=(PolicyKey(key, first_valid_index),),
             scope=tuple(scope) or (here,),
-            trust=thousandths,
+            trust=weight,
             probation=probation,
         )
 
-    def _own_key(self, name: str) -> PublicKey:
-        """A new key; or the one that `new_source_key`, or a change that was cut short, left under this name."""
+    def own_key(self, name: str) -> PublicKey:
+        """A new key; or the one that `new_key`, or a change that was cut short, left under this name."""
         keyring = self.keyring
         return keyring.public_key(name) if name in keyring.names() else keyring.generate(name).public_key
 
@@ -348,17 +408,35 @@ class Authority:
                 self._keyring = Keyring.open(self._store, self._ask, apart_from=self._apart_from)
             return self._keyring
 
-    def new_source_key(self, source: str, passphrase: Callable[[], bytes | None]) -> PublicKey:
-        """Make a source's key here, for a policy that does not name it yet; returns its public half.
+    def new_key(
+        self, kind: Literal["source", "reviewer"], name: str, passphrase: Callable[[], bytes | None]
+    ) -> PublicKey:
+        """Make the key of a source or reviewer here, for a policy that does not name it yet; returns its public half.
 
         `passphrase` is called where this is the first key held here for the store; later keys are encrypted as the
-        first one is. Raises `ConfigError` where the source has a key here.
+        first one is. Raises `ConfigError` where that one has a key here.
         """
-        check_segment(source, "source name")
+        check_segment(name, f"{kind} name")
         with self._lock:
             if not Keyring.exists(self._store):
                 self._keyring = Keyring.create(self._store, passphrase(), apart_from=self._apart_from)
-            return self.keyring.generate(_key_name(source)).public_key
+            return self.keyring.generate(key_name(kind, name)).public_key
+
+    def key_for(self, purpose: str, public_key: str | None) -> PublicKey:
+        """A key that is nobody's yet, for this purpose: the one given (64 hex digits), or one that is made here.
+
+        One that a rotation made, and that was cut short before its policy was in force, is used.
+        """
+        if public_key is not None:
+            return parsed_key(public_key)
+        kind, _, name = purpose.partition(" ")
+        base = key_name(kind, name) if name else kind
+        taken = {fact.public for fact in self.key_facts()}
+        for number in count(2):
+            made = self.own_key(f"{base}-{number}")
+            if made.hex not in taken:
+                return made
+        raise AssertionError("there is always a next number")
 
     def source_signer(self, name: str) -> Signer:
         """The signer of a source, by the key that the policy names for it.
@@ -367,43 +445,37 @@ class Authority:
         speak is decided where its documents are taken in.
         """
         known = {source.name: source for source in self.policy.sources}
-        made = _key_name(name)
+        made = key_name("source", name)
         if name not in known and made in self.keyring.names():
             return self.keyring.signer(made)
         return self.signer(self.source(name).keys, f"sign as source {name}")
 
     def signer(self, keys: Sequence[PolicyKey], purpose: str) -> Signer:
         """The signer of one of these keys that is held here and may still speak. Raises `ConfigError`."""
-        for known in keys:
-            if not known.revoked and known.last_valid_index is None:
-                held = self.keyring.find(known.key)
-                if held is not None:
-                    return held
+        # The newest first: where one was added before the older is retired, it takes over at once.
+        for known in sorted(keys, key=lambda known: known.first_valid_index, reverse=True):
+            held = self.keyring.find(known.key) if known.speaks else None
+            if held is not None:
+                return held
         raise ConfigError(f"no key that may {purpose} is held in {self.keyring.folder}")
 
     def key_facts(self) -> list[KeyFact]:
         """Every key of trust root and policy."""
-        root = self.trust_root()
-        policy = root.policy
-        groups = (
-            ("ingest", policy.ingest.keys),
-            ("screen", policy.screen.keys),
-            ("review", policy.review.keys),
-            ("seal", policy.seal.keys),
-            ("log", policy.log.keys),
-            *((f"source {source.name}", source.keys) for source in policy.sources),
-        )
-        rows = [(f"trust {role.role}", key, role.expires) for role in root.roles for key in role.keys]
-        held = self._held()
+        root, held = self.trust_root(), self.held()
         return [
-            KeyFact(what, key.key_id, key.raw.hex(), until, key in held)
-            for what, key, until in [
-                *rows,
-                *((what, known.key, None) for what, keys in groups for known in keys),
-            ]
-        ]
+            KeyFact(f"trust {role.role}", key.key_id, key.hex, role.expires, key in held)
+            for role in root.roles
+            for key in role.keys
+        ] + [
+            KeyFact(
+                named.purpose, named.known.key.key_id, named.known.key.hex, None, named.known.key in held,
+                named.known.first_valid_index, named.known.last_valid_index, named.known.revoked, named.known.reason,
+            )
+            for named in named_keys(root.policy)
+        ]  # fmt: skip
 
-    def _held(self) -> set[PublicKey]:
+    def held(self) -> set[PublicKey]:
+        """The public halves of the keys held here."""
         try:
             keyring = self.keyring
         except ConfigError:
@@ -418,32 +490,8 @@ def _open(folder: Path, now: int, seen: SeenState) -> trustroot.TrustRoot:
         raise MalformedError(f"the trust root in {folder}: {error}") from error
 
 
-def _parsed_key(text: str) -> PublicKey:
-    try:
-        return PublicKey.parse(text)
-    except MalformedError as error:
-        raise ConfigError(f"{text!r} is not a public key (64 hex digits): {error}") from error
-
-
-def _thousandths(trust: float) -> int:
-    if not 0 <= trust <= 1:
-        raise ValueError(f"trust must be 0 to 1, not {trust}")
-    return round(trust * 1000)
-
-
-def _moved(source: Source, trust: int, probation: bool) -> Source:
-    return replace(source, trust=trust, moved=trust - source.prior, probation=probation)
-
-
 def _role(signer: Signer) -> Role:
     return Role((PolicyKey(signer.public_key),))
-
-
-def _key_name(source: str) -> str:
-    """A file name for a source's key: readable, and different for different sources."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", source)[:64].strip(".-")
-    ending = "" if slug == source else "-" + hashlib.sha256(source.encode()).hexdigest()[:8]
-    return f"source-{slug}{ending}"
 
 
 def _stamp(keys_folder: Path) -> object:

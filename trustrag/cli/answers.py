@@ -13,10 +13,10 @@ from trustrag.cli.publication import open_reader
 from trustrag.errors import ConfigError, MalformedError, VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from trustrag.reader import Reader
-    from trustrag.workspace import SearchReport, Workspace
+    from trustrag.workspace import Workspace
 
 
 FromSource = Annotated[
@@ -30,6 +30,14 @@ Ranking = Annotated[
     Literal["weighted", "strict", "report"],
     typer.Option(
         "--mode", help="strict: only what nobody contests; report: rank as if undefended, mark all."
+    ),
+]
+JudgedBy = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        metavar="MODEL",
+        help="An NLI cross-encoder (hub name or folder) says who contradicts whom.",
     ),
 ]
 
@@ -59,21 +67,43 @@ def search(
     source: FromSource = None,
     where: Where = None,
     mode: Ranking = "weighted",
+    at: Annotated[
+        int | None,
+        typer.Option(
+            "--at", min=1, metavar="SNAPSHOT", help="What stood in that snapshot, under today's keys."
+        ),
+    ] = None,
+    judge: JudgedBy = None,
     evidence: Annotated[
         Path | None, typer.Option(help="Write all that proves the passages to this file.")
     ] = None,
     published: Published = None,
     keys: Keys = None,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(help="Write a signed receipt of this search to this file, for `trustrag replay`."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find passages: those that are proved, and why others are not."""
+    """Find passages that are proved, and why others are not.
+
+    Exit status 1 where a passage was found and refused, or no document has a field of the filter.
+    """
+    from trustrag.reader import Reader
+
     _require_words(question)
-    with _asked(context, published, keys) as store:
+    if at is not None and evidence is not None:
+        raise ConfigError("--evidence proves what stands, and --at asks for what stood: one of them")
+    if published is not None:
+        _refuse_beside_published({"--at": at, "--receipt": receipt, "--judge": judge})
+    with _asked(context, published, keys, judge) as store:
         report = store.search(
-            question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode
+            question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode, at=at
         )
         if evidence is not None:
-            _write_evidence(report, evidence)
+            _write(evidence, report.evidence().encode())
+        if receipt is not None and not isinstance(store, Reader):
+            _write(receipt, store.receipts.of(report))
         if as_json:
             print_json(show.report_facts(report))
         else:
@@ -82,6 +112,8 @@ def search(
                 typer.echo(
                     f"Evidence written: trustrag verify {evidence} --keys {store.authority.keys_folder}"
                 )
+        if report.refused or report.unknown_fields:
+            raise typer.Exit(EXIT_REFUSED)
 
 
 def ask(
@@ -90,6 +122,7 @@ def ask(
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages to answer from.")] = 5,
     source: FromSource = None,
     mode: Ranking = "weighted",
+    judge: JudgedBy = None,
     published: Published = None,
     keys: Keys = None,
     as_json: Json = False,
@@ -101,7 +134,9 @@ def ask(
     from trustrag.reader import Abstained
 
     _require_words(question)
-    with _asked(context, published, keys) as store:
+    if published is not None:
+        _refuse_beside_published({"--judge": judge})
+    with _asked(context, published, keys, judge) as store:
         answer = store.ask(question, k=k, sources=source, mode=mode)
         if as_json:
             print_json(show.answer_facts(answer))
@@ -138,18 +173,30 @@ def verify(
 
 
 def audit(
-    context: typer.Context, published: Published = None, keys: Keys = None, as_json: Json = False
+    context: typer.Context,
+    published: Published = None,
+    keys: Keys = None,
+    incremental: Annotated[
+        bool,
+        typer.Option(
+            "--incremental",
+            help="Take over the signatures that the last audit proved; all hashes are computed.",
+        ),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Verify everything again, and name each thing that is wrong.
 
-    Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found. Of a
-    publication, every passage that stands.
+    Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found. What was proved
+    is remembered under TRUSTRAG_HOME, also when this is interrupted: --incremental goes on from there. Of a publication,
+    every passage that stands.
     """
     if published is not None:
+        _refuse_beside_published({"--incremental": incremental or None})
         _audit_publication(published, keys, as_json)
         return
     with open_workspace(context) as workspace, progress("auditing") as advance:
-        report = workspace.audit(progress=advance)
+        report = workspace.audit(progress=advance, incremental=incremental)
     if as_json:
         print_json(show.plain(report))
     else:
@@ -171,7 +218,7 @@ def _audit_publication(published: Path, keys: Path | None, as_json: bool) -> Non
 
 
 def mcp(context: typer.Context) -> None:
-    """Serve search, fetch and ask to an assistant (MCP over stdio)."""
+    """Serve search, fetch and ask to an assistant (MCP, stdio)."""
     from trustrag.service.mcp import serve
 
     with open_workspace(context) as workspace:
@@ -180,7 +227,7 @@ def mcp(context: typer.Context) -> None:
 
 @contextmanager
 def _asked(
-    context: typer.Context, published: Path | None, keys: Path | None
+    context: typer.Context, published: Path | None, keys: Path | None, judge: str | None
 ) -> "Iterator[Workspace | Reader]":
     """Who answers: the workspace, or the publication that was named."""
     if published is not None:
@@ -188,8 +235,15 @@ def _asked(
         return
     if keys is not None:
         raise ConfigError("--keys is for a publication: name one with --published DIR")
-    with open_workspace(context) as workspace:
+    with open_workspace(context, judge=judge) as workspace:
         yield workspace
+
+
+def _refuse_beside_published(options: "Mapping[str, object]") -> None:
+    """Raises ConfigError for the first of these that was given: what only the workspace has, no publication answers."""
+    for name, value in options.items():
+        if value is not None:
+            raise ConfigError(f"{name} needs the workspace, and --published asks a publication: one of them")
 
 
 def _require_words(question: str) -> None:
@@ -197,8 +251,8 @@ def _require_words(question: str) -> None:
         raise ConfigError("the question is empty")
 
 
-def _write_evidence(report: "SearchReport", path: Path) -> None:
+def _write(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(report.evidence().encode())
+        path.write_bytes(data)
     except OSError as error:
-        raise ConfigError(f"evidence cannot be written to {path}: {error.strerror}") from error
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error

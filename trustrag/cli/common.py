@@ -21,6 +21,12 @@ EXIT_REFUSED = 1
 EXIT_MISUSE = 2
 EXIT_INTERRUPTED = 130
 
+NoPassphrase = Annotated[
+    bool,
+    typer.Option(
+        "--no-passphrase", help="Keep private keys unencrypted: whoever reads your files can sign as you."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -82,14 +88,15 @@ def find_workspace(context: typer.Context) -> Path:
     )
 
 
-def open_workspace(context: typer.Context, *, notices: bool = True) -> "Workspace":
+def open_workspace(context: typer.Context, *, notices: bool = True, judge: str | None = None) -> "Workspace":
     """Open it; a passphrase is asked for when a private key has to be unlocked, never before.
 
-    `notices` tells what the trust root has to say of itself, which needs one that has not expired.
+    `judge` names an NLI model for ranking. `notices` tells what the trust root has to say of itself, which needs
+    one that has not expired.
     """
     from trustrag.workspace import Workspace
 
-    workspace = Workspace.open(find_workspace(context), ask_passphrase=ask_passphrase)
+    workspace = Workspace.open(find_workspace(context), judge=judge, ask_passphrase=ask_passphrase)
     for notice in workspace.authority.notices() if notices else ():
         note(notice)
     return workspace
@@ -120,11 +127,11 @@ def ask_passphrase() -> bytes:
         return str(typer.prompt("Passphrase", hide_input=True, err=True)).encode()
 
 
-def new_passphrase() -> bytes:
-    """A passphrase for new keys: from `TRUSTRAG_PASSPHRASE_FILE`, or asked for twice."""
+def new_passphrase(*, environment: bool = True) -> bytes:
+    """A passphrase for new keys: from `TRUSTRAG_PASSPHRASE_FILE`, unless that holds the old one, or asked for twice."""
     from trustrag.keyring import passphrase_from_environment
 
-    given = passphrase_from_environment()
+    given = passphrase_from_environment() if environment else None
     if given == b"":
         raise ConfigError("the file that TRUSTRAG_PASSPHRASE_FILE names is empty: no passphrase at all")
     if given is not None:

@@ -1,5 +1,6 @@
 """Verbs for documents: attest, ingest, history, quarantine, restore, withdraw."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,6 +42,9 @@ def attest(
     ] = Path("attestations.intoto.jsonl"),
     prefix: Prefix = "",
     licence: Licence = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Sign what did not change, too: after your key was replaced.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Sign documents as their source, without touching the store.
@@ -50,10 +54,12 @@ def attest(
     """
     _require_there(paths)
     if keys is not None:
-        report = open_publisher(keys).attest(paths, out, source=source, prefix=prefix, licence=licence)
+        report = open_publisher(keys).attest(
+            paths, out, source=source, prefix=prefix, licence=licence, again=again
+        )
     else:
         with open_workspace(context) as workspace:
-            report = workspace.attest(paths, out, source=source, prefix=prefix, licence=licence)
+            report = workspace.attest(paths, out, source=source, prefix=prefix, licence=licence, again=again)
     show.print_unread(report.refused, report.skipped)
     done = f"{len(report.attested)} attested in {out}, {len(report.unchanged)} unchanged, {len(report.refused)} refused"
     say(as_json, show.plain(report), done)
@@ -75,8 +81,9 @@ def ingest(
 ) -> None:
     """Take signed documents in; refuse others with one line each.
 
-    Text, Markdown, HTML, PDF, DOCX, CSV and JSONL. Run twice it changes nothing; interrupted, it goes on where it
-    stopped; a changed file is a new version that supersedes the old one.
+    Text, Markdown, HTML, PDF, DOCX, notebooks, source code, CSV, JSONL, captions (captions.json) and transcripts (VTT,
+    SRT). Run twice it changes nothing; interrupted, it goes on where it stopped; a changed file is a new version that
+    supersedes the old one.
     """
     if not sign and attestations is None:
         raise UnsignedDocumentError(
@@ -107,13 +114,17 @@ def history(
     doc: Annotated[str, typer.Argument(metavar="DOC", help="The document's id.")],
     as_json: Json = False,
 ) -> None:
-    """List every version of a document, and what was noticed of it."""
+    """List every version of a document, and who decided what.
+
+    With what the screens noticed, and what reviewers said of it.
+    """
     with open_workspace(context) as workspace:
-        rows = workspace.history(doc)
+        rows = workspace.history.document(doc)
         if not rows:
             raise NotFoundError(
                 f"no document {doc!r} was ever taken in; ids are paths below the folder given to ingest"
             )
+        said = workspace.reviews.history(doc)
         facts = [
             {
                 "version": row.version,
@@ -122,6 +133,7 @@ def history(
                 "sha256": row.digest.hex,
                 "snapshot": row.admitted,
                 "findings": list(row.findings),
+                "opinions": [asdict(one) for one in said[row.version]],
             }
             for row in rows
         ]
@@ -133,13 +145,16 @@ def history(
         )
         for finding in row.findings:
             typer.echo(f"      {one_line(finding)}")
+        for one in said[row.version]:
+            told = "approved" if one.approves else f"rejected: {one_line(one.reason)}"
+            typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
     return None
 
 
 def quarantine(
     context: typer.Context, reason: Reason, doc: Target = None, source: OfSource = None, as_json: Json = False
 ) -> None:
-    """Take a document (or all of a source) out until it is restored."""
+    """Take a document or source out until it is restored."""
     _rule(context, "quarantine", doc, source, reason, as_json)
 
 
@@ -148,7 +163,7 @@ def restore(
 ) -> None:
     """Let what was quarantined or withdrawn stand again.
 
-    What the screens held at ingest stands from then on: to restore it is to approve it.
+    What the screens held never stood: that is decided at the review desk (`trustrag review`).
     """
     _rule(context, "restore", doc, source, reason, as_json)
 

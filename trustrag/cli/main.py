@@ -10,7 +10,24 @@ from typing import Annotated, NoReturn, Protocol, runtime_checkable
 import typer
 
 from trustrag import __version__
-from trustrag.cli import answers, documents, log, publication, redteam, stores, witness
+from trustrag.cli import (
+    answers,
+    contracts,
+    custody,
+    documents,
+    history,
+    keys,
+    log,
+    moving,
+    publication,
+    receipts,
+    redteam,
+    review,
+    reviewers,
+    root,
+    stores,
+    witness,
+)
 from trustrag.cli.common import EXIT_INTERRUPTED, EXIT_MISUSE, EXIT_REFUSED, Options, complain, write_anywhere
 from trustrag.errors import ConfigError, TrustragError
 
@@ -24,12 +41,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 stores.register(app)
+keys.register(app)
+root.register(app)
 documents.register(app)
+moving.register(app)
 answers.register(app)
 publication.register(app)
 log.register(app)
 witness.register(app)
+receipts.register(app)
+history.register(app)
+custody.register(app)
 redteam.register(app)
+app.add_typer(contracts.contracts, name="contract")
+app.add_typer(reviewers.reviewers, name="reviewer")
+app.add_typer(review.reviews, name="review")
 
 
 def _version(wanted: bool) -> None:

@@ -42,7 +42,7 @@ def redteam(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Attack a copy of the workspace; say how far each attack comes.
+    """Attack a copy of the workspace; say how far attacks come.
 
     With real keys, as an insider could: undefended, with signatures alone, and against all of it.
     """

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         VerifiedPassage,
     )
 
-_WIDTH = 100
+WIDTH = 100
+_TIMED = ("text/vtt", "application/x-subrip")
 
 
 # ---- search
@@ -34,6 +35,12 @@ _WIDTH = 100
 
 def print_report(report: "SearchReport") -> None:
     """Each passage with source, version, date, key, verdict and scores; then what was refused, and why."""
+    if report.as_of is not None:
+        typer.secho(
+            f"AS OF snapshot {report.snapshot.version}, sealed {time_of(report.as_of)}: what stood then, and maybe stands no "
+            "more. Keys and expiry are today's: who was suspended or revoked since is silent here, too.",
+            fg="yellow",
+        )
     for contest in report.contested:
         left, right = ", ".join(contest.sources), ", ".join(contest.other_sources)
         typer.secho(
@@ -44,6 +51,10 @@ def print_report(report: "SearchReport") -> None:
         _print_passage(ranked)
     if not report.passages:
         typer.echo("No passage that can be proved matches.")
+    for field in report.unknown_fields:
+        typer.secho(f"NO SUCH FIELD: no standing document has {one_line(field)!r} in its metadata", fg="red")
+    for one in report.left_out:
+        typer.secho(f"LEFT OUT {_place(one.passage)} of {one.passage.source}: {one.reason}", fg="yellow")
     print_refused(report.refused)
     for fault in report.faults:
         typer.secho(f"INDEX: {one_line(fault)}", fg="red")
@@ -53,18 +64,19 @@ def print_report(report: "SearchReport") -> None:
         if info.witnesses
         else "not protected against a split view"
     )
-    typer.secho(f"snapshot {info.version} of {_time(info.issued_at)}, {guard}", dim=True)
+    typer.secho(f"snapshot {info.version} of {time_of(info.issued_at)}, {guard}", dim=True)
 
 
 def _print_passage(ranked: "RankedPassage") -> None:
     passage = ranked.passage
-    place = f"{one_line(passage.doc_id)} chunk {passage.index + 1}/{passage.count}"
-    typer.secho(f"{ranked.rank}. {place}", bold=True)
+    typer.secho(f"{ranked.rank}. {_place(passage)}", bold=True)
     marks = " probation" if passage.probation else ""
     typer.echo(
-        f"   VERIFIED source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) version {passage.version} "
-        f"signed {_time(passage.issued_at)} key {passage.key_id[:16]}"
+        f"   VERIFIED{_as_of(passage)} source {passage.source} (trust {passage.trust / 1000:.2f}{marks}) "
+        f"version {passage.version} signed {time_of(passage.issued_at)} key {passage.key_id[:16]}"
     )
+    if passage.reviewers:
+        typer.echo(f"   approved by {', '.join(passage.reviewers)}")
     told = ranked.explanation
     line = f"   score {ranked.score:.3f} relevance {ranked.relevance:.3f}"
     if told.supporters:
@@ -78,8 +90,24 @@ def _print_passage(ranked: "RankedPassage") -> None:
             fg="yellow",
         )
     text = textwrap.shorten(one_line(passage.text), 600, placeholder=" ...")
-    typer.echo(textwrap.fill(text, _WIDTH, initial_indent="   ", subsequent_indent="   "))
+    typer.echo(textwrap.fill(text, WIDTH, initial_indent="   ", subsequent_indent="   "))
     typer.echo("")
+
+
+def _place(passage: "VerifiedPassage") -> str:
+    return f"{one_line(passage.doc_id)}{_inside(passage)} chunk {passage.index + 1}/{passage.count}"
+
+
+def _as_of(passage: "VerifiedPassage") -> str:
+    return "" if passage.as_of is None else f" AS OF snapshot {passage.snapshot_version}"
+
+
+def _inside(passage: "VerifiedPassage") -> str:
+    """Where in a recording or a table it is from, as its source signed it: ` 00:01:05.000-00:01:12.000`."""
+    start, end, rows = (passage.metadata.get(name) for name in ("start", "end", "rows"))
+    if passage.media_type in _TIMED and isinstance(start, str) and isinstance(end, str):
+        return f" {one_line(start)}-{one_line(end)}"
+    return f" rows {one_line(rows)}" if passage.media_type == "text/csv" and isinstance(rows, str) else ""
 
 
 def print_refused(refused: "tuple[RefusedPassage, ...]") -> None:
@@ -93,6 +121,7 @@ def report_facts(report: "SearchReport") -> dict[str, object]:
     """A search report as plain facts."""
     return {
         "question": report.question,
+        "as_of": _as_of_facts(report.snapshot.version, report.as_of),
         "passages": [
             passage_facts(ranked.passage)
             | {"rank": ranked.rank, "score": ranked.score, "relevance": ranked.relevance}
@@ -102,12 +131,18 @@ def report_facts(report: "SearchReport") -> dict[str, object]:
         "refused": [_refused_facts(entry) for entry in report.refused],
         "contested": [asdict(contest) for contest in report.contested],
         "certificate": asdict(report.certificate) if report.certificate else None,
+        "left_out": [
+            {"doc_id": left.passage.doc_id, "chunk": left.passage.index, "source": left.passage.source}
+            | {"reason": left.reason}
+            for left in report.left_out
+        ],
+        "unknown_fields": list(report.unknown_fields),
         "faults": list(report.faults),
         "snapshot": {
             "version": report.snapshot.version,
             "root": report.snapshot.root.hex,
-            "issued": _time(report.snapshot.issued_at),
-            "expires": _time(report.snapshot.expires),
+            "issued": time_of(report.snapshot.issued_at),
+            "expires": time_of(report.snapshot.expires),
             "witnesses": list(report.snapshot.witnesses),
         },
     }
@@ -126,14 +161,21 @@ def passage_facts(passage: "VerifiedPassage") -> dict[str, object]:
         "probation": passage.probation,
         "verdict": "verified",
         "key": passage.key_id,
-        "signed": _time(passage.issued_at),
-        "expires": _time(passage.expires),
+        "reviewers": list(passage.reviewers),
+        "signed": time_of(passage.issued_at),
+        "expires": time_of(passage.expires),
         "licence": passage.licence,
         "media_type": passage.media_type,
         "span": [passage.start, passage.end],
         "metadata": dict(passage.metadata),
         "snapshot": passage.snapshot_version,
+        "as_of": _as_of_facts(passage.snapshot_version, passage.as_of),
     }
+
+
+def _as_of_facts(snapshot: int, as_of: int | None) -> dict[str, object] | None:
+    """None for what stands; else which past it is of."""
+    return None if as_of is None else {"snapshot": snapshot, "sealed": time_of(as_of)}
 
 
 def _refused_facts(entry: "RefusedPassage") -> dict[str, object]:
@@ -163,12 +205,12 @@ def print_answer(answer: "Grounded | Abstained") -> None:
     for sentence in answer.sentences:
         cited = (c.passage for c in sentence.citations)
         numbers = "".join(f"[{places[p.doc_id, p.version, p.index]}]" for p in cited)
-        typer.echo(textwrap.fill(f"{one_line(sentence.text)} {numbers}", _WIDTH))
+        typer.echo(textwrap.fill(f"{one_line(sentence.text)} {numbers}", WIDTH))
     typer.echo("")
     for number, passage in enumerate(answer.passages, 1):
         typer.echo(
-            f"[{number}] {one_line(passage.doc_id)} version {passage.version}, source {passage.source}, "
-            f"signed {_time(passage.issued_at)}, key {passage.key_id[:16]}, verified"
+            f"[{number}] {one_line(passage.doc_id)}{_inside(passage)} version {passage.version}, source {passage.source}, "
+            f"signed {time_of(passage.issued_at)}, key {passage.key_id[:16]}, verified"
         )
 
 
@@ -214,7 +256,7 @@ def print_outcome(outcome: "VerifiedPassage | RefusedPassage") -> None:
     name = f"{one_line(outcome.doc_id)} chunk {outcome.index + 1}/{outcome.count}"
     typer.echo(
         f"VERIFIED {name} version {outcome.version} source {outcome.source} "
-        f"signed {_time(outcome.issued_at)} key {outcome.key_id[:16]} as of snapshot {outcome.snapshot_version}"
+        f"signed {time_of(outcome.issued_at)} key {outcome.key_id[:16]} as of snapshot {outcome.snapshot_version}"
     )
 
 
@@ -232,6 +274,8 @@ def outcome_facts(outcome: "VerifiedPassage | RefusedPassage") -> dict[str, obje
 
 def print_ingest(report: "IngestReport") -> None:
     """What went in, what waits and what was refused; one line for each that did not simply go in."""
+    for notice in report.notices:
+        typer.secho(f"NOTICE {one_line(notice)}", fg="yellow", err=True)
     for held in report.quarantined:
         typer.secho(f"QUARANTINED {one_line(held.doc_id)}: {one_line(held.reason)}", fg="yellow")
     for outcome in report.admitted:
@@ -265,11 +309,13 @@ def print_audit(report: "AuditReport") -> None:
     for problem in report.problems:
         typer.secho(f"WRONG {one_line(problem.where)}: {one_line(problem.what)}", fg="red")
     verdict = f"{len(report.problems)} wrong" if report.problems else "all of it holds"
+    known = f" ({report.remembered} by signatures proved before)" if report.remembered else ""
     typer.echo(
-        f"audited: log entries {report.entries}, standing passages {report.passages}, index rows {report.index_rows}; "
-        f"{verdict}"
+        f"audited: log entries {report.entries}, standing passages {report.passages}{known}, "
+        f"index rows {report.index_rows}; {verdict}"
     )
 
 
-def _time(seconds: int) -> str:
+def time_of(seconds: int) -> str:
+    """Unix seconds as RFC 3339 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,5 @@
-"""Verbs for the store itself: init, source, keys."""
+"""Verbs for the store itself: init, source."""
 
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,31 +8,22 @@ import typer
 from trustrag.cli import standing
 from trustrag.cli.common import (
     Json,
-    find_workspace,
+    NoPassphrase,
     new_passphrase,
-    open_publisher,
     open_workspace,
     print_json,
     say,
 )
-from trustrag.errors import ConfigError, NotFoundError
-from trustrag.settings import Settings
+from trustrag.errors import ConfigError
 
 if TYPE_CHECKING:
-    from trustrag.workspace import KeyFact, Source, Workspace
+    from trustrag.workspace import Source, Workspace
 
-NoPassphrase = Annotated[
-    bool,
-    typer.Option(
-        "--no-passphrase", help="Keep private keys unencrypted: whoever reads your files can sign as you."
-    ),
-]
 SourceName = Annotated[str, typer.Argument(help="The source's name.")]
 
 sources = typer.Typer(
     no_args_is_help=True, help="Who may publish here: sources, their keys, scope and trust."
 )
-keys = typer.Typer(no_args_is_help=True, help="The trust root under keys/, and the private keys held here.")
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +31,6 @@ def register(app: typer.Typer) -> None:
     app.command()(init)
     standing.register(sources)
     app.add_typer(sources, name="source")
-    app.add_typer(keys, name="keys")
 
 
 def init(
@@ -137,7 +125,9 @@ def source_add(
     ] = None,
     probation: Annotated[
         bool,
-        typer.Option("--probation", help="New and unproved: shares one slot with all others on probation."),
+        typer.Option(
+            "--probation", help="New: waits for people, and shares one slot with all others on probation."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -211,94 +201,6 @@ def _set_active(context: typer.Context, name: str, active: bool, as_json: bool) 
         )
 
 
-@keys.command("new")
-def keys_new(
-    context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="NAME", help="The source that will sign with it.")],
-    keys_folder: Annotated[
-        Path | None,
-        typer.Option("--keys", help="The store's public trust root (default: that of the workspace)."),
-    ] = None,
-    no_passphrase: NoPassphrase = False,
-    as_json: Json = False,
-) -> None:
-    """Make a source's key and print its public half.
-
-    For a source on its own machine, which needs the store's public keys/ folder and nothing else. The private half
-    stays under TRUSTRAG_HOME; the operator lets the source publish with `trustrag source add NAME --key PUBLIC`.
-    """
-    if keys_folder is None:
-        workspace = find_workspace(context)
-        keys_folder = Settings.read(workspace).keys_folder(workspace)
-    publisher = open_publisher(keys_folder)
-    key = publisher.new_key(source, lambda: None if no_passphrase else new_passphrase())
-    keyring = publisher.authority.keyring
-    facts = {
-        "source": source,
-        "key": key.key_id,
-        "public": key.raw.hex(),
-        "private_keys": str(keyring.folder),
-        "encrypted": keyring.encrypted,
-    }
-    sealed = "encrypted" if keyring.encrypted else "NOT encrypted"
-    lines = (
-        f"Made a key for source {source}; its private half is in {keyring.folder} ({sealed}).",
-        f"  public key  {key.raw.hex()}",
-        f"The operator of {publisher.authority.policy.context.store} runs: trustrag source add {source} --key {key.raw.hex()}",
-    )
-    say(as_json, facts, "\n".join(lines))
-
-
-@keys.command("list")
-def keys_list(context: typer.Context, as_json: Json = False) -> None:
-    """List every key: purpose, id, expiry, whether it is held here."""
-    with open_workspace(context) as workspace:
-        rows = workspace.authority.key_facts()
-        if as_json:
-            return print_json([_key_facts(row) for row in rows])
-        for row in rows:
-            until = "" if row.expires is None else f"until {_date(row.expires)}"
-            typer.echo(
-                f"{row.purpose:24} {row.key[:16]}  {'held here' if row.held else 'elsewhere':10} {until}"
-            )
-    return None
-
-
-@keys.command("show")
-def keys_show(
-    context: typer.Context,
-    prefix: Annotated[str, typer.Argument(metavar="KEY", help="A key id or the first digits of one.")],
-    as_json: Json = False,
-) -> None:
-    """Show one key, with its public half in full."""
-    with open_workspace(context) as workspace:
-        rows = [_key_facts(row) for row in workspace.authority.key_facts() if row.key.startswith(prefix)]
-        if not rows:
-            raise NotFoundError(f"no key id begins with {prefix!r}; see `trustrag keys list`")
-        if as_json:
-            return print_json(rows)
-        for row in rows:
-            for label, value in row.items():
-                typer.echo(f"{label:8} {value}")
-    return None
-
-
-@keys.command("refresh")
-def keys_refresh(
-    context: typer.Context,
-    root: Annotated[
-        bool, typer.Option("--root", help="Renew the root role too (its key has to be here).")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Renew what expires: the trust root's roles, and the snapshot."""
-    with open_workspace(context, notices=False) as workspace:
-        expires = workspace.refresh(root=root)
-        lines = (f"{role:12} until {_date(until)}" for role, until in expires.items())
-        facts = {role: _time(until) for role, until in expires.items()}
-        say(as_json, facts, "\n".join(lines))
-
-
 def _source_facts(source: "Source") -> dict[str, object]:
     return {
         "name": source.name,
@@ -310,15 +212,3 @@ def _source_facts(source: "Source") -> dict[str, object]:
         "scope": list(source.scope),
         "keys": [key.key.key_id for key in source.keys],
     }
-
-
-def _key_facts(fact: "KeyFact") -> dict[str, object]:
-    return asdict(fact) | {"expires": None if fact.expires is None else _time(fact.expires)}
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _date(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -11,9 +11,10 @@ from trustrag.consistency.judges import (
     Finding,
     Judge,
     ValueJudge,
-    open_cross_encoder,
+    open_entailment_judge,
 )
-from trustrag.consistency.likeness import SHARED_MEMORY, Likeness, PairMemory, Passage, compare
+from trustrag.consistency.likeness import Likeness, Passage, compare, foresee
+from trustrag.consistency.memory import SHARED_MEMORY, PairMemory, PairStore
 from trustrag.consistency.originals import originals
 from trustrag.consistency.voices import collusion, echo, repetition
 
@@ -27,6 +28,7 @@ __all__ = [
     "Judge",
     "Likeness",
     "PairMemory",
+    "PairStore",
     "Passage",
     "ValueChange",
     "ValueJudge",
@@ -35,7 +37,8 @@ __all__ = [
     "collusion",
     "compare",
     "echo",
-    "open_cross_encoder",
+    "foresee",
+    "open_entailment_judge",
     "originals",
     "repetition",
     "stated",

@@ -5,16 +5,20 @@ model. All say the same thing of a pair: how far it agrees, how far it contradic
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trustrag.consistency.likeness import Likeness, PairMemory
+from trustrag.consistency.changes import changed_values
+from trustrag.consistency.claims import asked_for, claims, covered, mentions, spoken, told
+from trustrag.consistency.likeness import Likeness
+from trustrag.consistency.memory import PairMemory
 from trustrag.consistency.reading import digest_of, read
-from trustrag.consistency.values import agreement, answers, leading, want
+from trustrag.consistency.values import Wanted, agreement, answers, want
+from trustrag.errors import BackendError, ConfigError
 
 AMONG = 8
 """How many of the most relevant passages are judged in pairs: beyond, hardly any states an answer."""
@@ -56,9 +60,17 @@ class Judge(Protocol):
 
 def independent_pairs(alike: Likeness, relevance: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Pairs of different owners, not copies of each other, among the `AMONG` most relevant; the better one first."""
+    return _pairs(relevance, ~alike.same_owner & ~alike.copies)
+
+
+def _pairs(relevance: NDArray[np.float64], free: NDArray[np.bool_]) -> list[tuple[int, int]]:
     order = np.argsort(-relevance, kind="stable")[:AMONG].tolist()
-    free = ~alike.same_owner & ~alike.copies
     return [(i, j) for place, i in enumerate(order) for j in order[place + 1 :] if free[i, j]]
+
+
+def _places(pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """Every place that is in a pair, once."""
+    return sorted({place for pair in pairs for place in pair})
 
 
 BACKGROUND_PAIRS = 3
@@ -77,49 +89,81 @@ def company(alike: Likeness, relevance: NDArray[np.float64]) -> NDArray[np.float
     )
 
 
+PAIRS = 3
+"""Pairs of passages, the nearest to the question and to each other, that may conflict: others speak of other things."""
+ON_TOPIC = 0.2
+"""The least share of the question's weight that a passage has to hold to be a party to a conflict about it."""
+SAME = 0.5
+"""How far one passage tells what the other claims, from which they do not conflict."""
+AS_NEAR, BACKED = 0.85, 0.9
+"""A third passage, this near in comparison, that has a party's leading claim in it (or one of this weight) ends a conflict."""
+
+
 @dataclass(frozen=True, slots=True)
 class ValueJudge:
     """Values in the slot that the question asks for. No model.
 
-    Two passages agree by the values both state near the question's words. The one pair that is nearest to the question
-    and to each other conflicts as far as it shares no such value; other pairs only speak of other things.
+    Two passages agree by the values both state near the question's words. The pairs that are nearest to the question
+    and to each other conflict where neither tells what the other claims in the first place, and no third one backs a
+    claim. Of copies with one value changed, that value is the conflict.
     """
 
     name: str = "values"
-    certain: float = 0.1
+    certain: float = 0.086
 
     def judge(
         self, question: str, alike: Likeness, relevance: NDArray[np.float64], memory: PairMemory
     ) -> Sequence[Finding]:
         pairs = independent_pairs(alike, relevance)
-        if not pairs:
+        copies = _pairs(relevance, ~alike.same_owner & alike.copies)
+        if not pairs and not copies:
             return []
         wanted = want(question, alike.readings)
-        stated = {
-            place: answers(wanted, alike.readings[place])
-            for place in {place for pair in pairs for place in pair}
-        }
-        near = company(alike, relevance)
-        nearest = max(pairs, key=lambda pair: float(near[pair]))
-        found: list[Finding] = []
+        stated = {place: answers(wanted, alike.readings[place]) for place in _places(pairs)}
+        found = []
         for i, j in pairs:
             agree, value = agreement(stated[i], stated[j])
-            if (i, j) == nearest:
-                found.append(self._nearest(i, j, stated, alike, float(near[nearest]) * (1 - agree)))
             if agree > 0:
                 found.append(Finding(i, j, agree, 0.0, value, value))
-        return found
+        near = _on_topic(wanted, alike, relevance)
+        return [*found, *_claimed(wanted, alike, near, pairs), *_edited(wanted, alike, near, copies)]
 
-    @staticmethod
-    def _nearest(
-        i: int, j: int, stated: Mapping[int, Mapping[str, float]], alike: Likeness, conflict: float
-    ) -> Finding:
-        value, other = leading(stated[i]), leading(stated[j])
-        for mine, there in ((value, j), (other, i)):
-            # A leading value that the other passage holds too, or none at all, is weak evidence of a conflict.
-            if not mine or mine in alike.readings[there].said:
-                conflict *= 0.4
-        return Finding(i, j, 0.0, conflict, value, other)
+
+def _on_topic(wanted: Wanted, alike: Likeness, relevance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[n, n] in 0..1: company of two passages that both hold some of the question, and one of them much of it."""
+    held = np.array([covered(wanted, reading) for reading in alike.readings])
+    both = np.minimum.outer(held, held) >= ON_TOPIC
+    return company(alike, relevance) * np.where(both, np.sqrt(np.maximum.outer(held, held)), 0.0)
+
+
+def _claimed(
+    wanted: Wanted, alike: Likeness, near: NDArray[np.float64], pairs: Sequence[tuple[int, int]]
+) -> Iterator[Finding]:
+    """Conflicts of claims among the nearest pairs; the strength is how far both speak of the question and of one thing."""
+    readings = alike.readings
+    nearest = sorted(pairs, key=lambda pair: -near[pair])[:PAIRS]
+    mine = {place: claims(wanted, readings[place]) for place in _places(nearest)}
+    for i, j in nearest:
+        said = max(told(mine[i], mine[j], readings[j]), told(mine[j], mine[i], readings[i]))
+        if near[i, j] <= 0 or not mine[i] or not mine[j] or said >= SAME:
+            continue
+        thirds = [(a, b) if a in (i, j) else (b, a) for a, b in pairs if (a in (i, j)) != (b in (i, j))]
+        backed = (mentions(mine[a], readings[b]) for a, b in thirds if near[a, b] >= AS_NEAR * near[i, j])
+        if max(backed, default=0.0) < BACKED:
+            values = spoken(mine[i], readings[i]), spoken(mine[j], readings[j])
+            yield Finding(i, j, 0.0, float(near[i, j]), *values)
+
+
+def _edited(
+    wanted: Wanted, alike: Likeness, near: NDArray[np.float64], copies: Sequence[tuple[int, int]]
+) -> Iterator[Finding]:
+    """Conflicts of copies in which a value of the kind that is asked for became another."""
+    for i, j in copies:
+        old, new = (" ".join(alike.readings[place].sentences) for place in (i, j))
+        for change in changed_values(old, new).values:
+            if asked_for(wanted, change.kind):
+                yield Finding(i, j, 0.0, float(near[i, j]), change.old, change.new)
+                break
 
 
 class PairModel(Protocol):
@@ -130,19 +174,39 @@ class PairModel(Protocol):
         ...
 
 
-def open_cross_encoder(name_or_path: str) -> PairModel:
-    """A sentence-transformers CrossEncoder by hub name or local path. Imports sentence-transformers: seconds."""
+def open_entailment_judge(name_or_path: str) -> "EntailmentJudge":
+    """A judge on any NLI cross-encoder of sentence-transformers, by hub name or local path. Takes seconds.
+
+    Which output means what is read from the model's own labels; weights other than safetensors are not loaded. Raises
+    BackendError where there is no such model, ConfigError for one that does not tell contradiction from entailment.
+    """
     from sentence_transformers import CrossEncoder
 
-    model: PairModel = CrossEncoder(name_or_path)
-    return model
+    try:
+        model = CrossEncoder(name_or_path, model_kwargs={"use_safetensors": True})
+        labels = {str(name).lower(): int(place) for name, place in model.config.label2id.items()}
+    except Exception as error:  # whatever the hub's client or the model's files raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BackendError(
+            f"the judge {name_or_path!r} cannot be opened ({reason}): name an NLI cross-encoder of the hub, or its folder"
+        ) from error
+    if not {"contradiction", "entailment"} <= labels.keys():
+        what = "its outputs are named " + ", ".join(sorted(labels))
+        raise ConfigError(
+            f"{name_or_path!r} is no NLI model, {what}: a judge needs contradiction and entailment"
+        )
+    pair_model: PairModel = model
+    return EntailmentJudge(
+        pair_model, name_or_path, contradiction=labels["contradiction"], entailment=labels["entailment"]
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class EntailmentJudge:
     """An NLI model over the sentences nearest to the question. `labels` are the places of its three outputs.
 
-    The result for two sentences doesn't depend on the question and is kept in the memory under the model's name.
+    The result for two sentences doesn't depend on the question and is kept in the memory under `name`, beyond the
+    process too: a model that was changed needs another one.
     """
 
     model: PairModel
@@ -162,7 +226,7 @@ class EntailmentJudge:
             scores = np.asarray(self.model.predict([both[place] for place in missing]), dtype=np.float64)
             return [self._shares(row) for row in scores]
 
-        kept = memory.recall(self.name, [(digest_of(a), digest_of(b)) for a, b in both], work)
+        kept = memory.recall(self.name, [(digest_of(a), digest_of(b)) for a, b in both], 2, work)
         found, together = [], company(alike, relevance)
         for place, (i, j) in enumerate(pairs):
             forth, back = kept[place], kept[place + len(pairs)]

@@ -1,20 +1,26 @@
 """How alike passages are: in meaning, in wording, and by copying. Pairwise, and kept."""
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import rapidfuzz
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
+from trustrag.consistency.memory import SHARED_MEMORY, PairMemory
 from trustrag.consistency.reading import Reading, read
 
 Matrix = NDArray[np.float64]
 
 COPIED = 0.5
 """Share of the shorter text's five-word runs that, found in another text, makes it a copy and not an agreement."""
+REPRINT = 0.7
+"""The same share from which it is that text again, and worth nothing beside it."""
+
+
+TEXT = f"text/1 (rapidfuzz {rapidfuzz.__version__})"
+"""The name under which comparisons of texts are kept. It takes another number when what is compared or read changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,52 +37,6 @@ class Passage:
     relevance: float = 0.0
     vector: NDArray[np.float32] | None = None
     position: int | None = None
-
-
-class PairMemory:
-    """Results of pairwise work by (judge, digest, digest), the least used forgotten beyond `size`. Thread-safe.
-
-    A warm query redoes none of it, and ingest can fill it ahead with each new chunk's neighbours. Values depend on
-    the two texts and the judge alone, so an entry never goes stale.
-    """
-
-    def __init__(self, size: int = 200_000) -> None:
-        if size < 1:
-            raise ValueError(f"a memory needs room for at least 1 pair, not {size}")
-        self._size = size
-        self._kept: OrderedDict[tuple[str, str, str], tuple[float, ...]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def recall(
-        self,
-        judge: str,
-        pairs: Sequence[tuple[str, str]],
-        work: Callable[[Sequence[int]], Sequence[tuple[float, ...]]],
-    ) -> list[tuple[float, ...]]:
-        """What `judge` makes of each pair of digests; `work` is asked for the places in `pairs` not kept yet."""
-        found: list[tuple[float, ...] | None] = []
-        with self._lock:
-            for a, b in pairs:
-                found.append(self._kept.get((judge, a, b)))
-        missing = [place for place, value in enumerate(found) if value is None]
-        if missing:
-            for place, fresh in zip(missing, work(missing), strict=True):
-                found[place] = fresh
-        with self._lock:
-            for pair, value in zip(pairs, found, strict=True):
-                if value is not None:
-                    self._kept[judge, *pair] = value
-                    self._kept.move_to_end((judge, *pair))
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        return [value for value in found if value is not None]
-
-
-SHARED_MEMORY = PairMemory()
-"""The memory that is used when a caller brings none: one per process."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +68,17 @@ class Likeness:
     @property
     def copies(self) -> NDArray[np.bool_]:
         """bool[n, n]: one is mostly made of the other's words in the other's order; false on the diagonal."""
-        copies = np.maximum(self.copied, self.copied.T) >= COPIED
-        np.fill_diagonal(copies, False)
-        return copies
+        return self._taken(COPIED)
+
+    @property
+    def reprints(self) -> NDArray[np.bool_]:
+        """bool[n, n]: one is the other again, give or take a few words; false on the diagonal."""
+        return self._taken(REPRINT)
+
+    def _taken(self, share: float) -> NDArray[np.bool_]:
+        taken = np.maximum(self.copied, self.copied.T) >= share
+        np.fill_diagonal(taken, False)
+        return taken
 
 
 def compare(passages: Sequence[Passage], memory: PairMemory | None = None) -> Likeness:
@@ -121,7 +89,8 @@ def compare(passages: Sequence[Passage], memory: PairMemory | None = None) -> Li
     rows, columns = np.triu_indices(n, 1)
     wording, shared, copied = np.eye(n), np.eye(n), np.eye(n)
     if n > 1:
-        pairs = np.array(_text_pairs(readings, rows, columns, SHARED_MEMORY if memory is None else memory))
+        places = list(zip(rows.tolist(), columns.tolist(), strict=True))
+        pairs = np.array(_text_pairs(readings, places, SHARED_MEMORY if memory is None else memory))
         wording[rows, columns] = wording[columns, rows] = pairs[:, 0]
         shared[rows, columns] = shared[columns, rows] = pairs[:, 1]
         copied[rows, columns], copied[columns, rows] = pairs[:, 2], pairs[:, 3]
@@ -133,11 +102,15 @@ def compare(passages: Sequence[Passage], memory: PairMemory | None = None) -> Li
     return Likeness(readings, owners, wording, shared, copied, meaning, (above + wording) / 2, exact)
 
 
+def foresee(texts: Sequence[str], pairs: Sequence[tuple[int, int]], memory: PairMemory) -> None:
+    """Compare pairs of texts, by place, before anybody asks: `compare` then finds the work done."""
+    _text_pairs([read(text) for text in texts], pairs, memory)
+
+
 def _text_pairs(
-    readings: Sequence[Reading], rows: NDArray[np.intp], columns: NDArray[np.intp], memory: PairMemory
+    readings: Sequence[Reading], places: Sequence[tuple[int, int]], memory: PairMemory
 ) -> list[tuple[float, ...]]:
-    """(wording, shared, copied row in column, copied column in row) for each pair of places."""
-    places = list(zip(rows.tolist(), columns.tolist(), strict=True))
+    """(wording, shared, copied first in second, copied second in first) for each pair of places."""
     # Kept under the ordered pair of digests: one entry whichever came first.
     swapped = [readings[i].digest > readings[j].digest for i, j in places]
     ordered = [(j, i) if swap else (i, j) for (i, j), swap in zip(places, swapped, strict=True)]
@@ -145,7 +118,7 @@ def _text_pairs(
     def work(missing: Sequence[int]) -> list[tuple[float, ...]]:
         return [_compare_texts(readings[ordered[place][0]], readings[ordered[place][1]]) for place in missing]
 
-    kept = memory.recall("text", [(readings[i].digest, readings[j].digest) for i, j in ordered], work)
+    kept = memory.recall(TEXT, [(readings[i].digest, readings[j].digest) for i, j in ordered], 4, work)
     return [(v[0], v[1], v[3], v[2]) if swap else v for v, swap in zip(kept, swapped, strict=True)]
 
 

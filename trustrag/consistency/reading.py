@@ -85,6 +85,9 @@ class Reading:
     values: tuple[Value, ...]
     said: frozenset[str]
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
 
 def digest_of(text: str) -> str:
     """SHA-256 of the text, hex: the name under which everything learnt about it is kept."""
@@ -128,12 +131,15 @@ def read(text: str) -> Reading:
     breaks = [match.end() for match in SENTENCE_END.finditer(text)]
     words: list[str] = []
     sentence_of: list[int] = []
+    notes: set[int] = set()
     sentence = 0
     for match in TOKEN.finditer(text):
         if len(words) == MAX_TOKENS:
             break
         while sentence < len(breaks) and match.start() >= breaks[sentence]:
             sentence += 1
+        if text[match.start() - 1 : match.start()] == "[" and text[match.end() : match.end() + 1] == "]":
+            notes.add(len(words))
         words.append(match.group())
         sentence_of.append(sentence)
     edges = [0, *breaks, len(text)]
@@ -142,7 +148,7 @@ def read(text: str) -> Reading:
     roots = tuple("" if word in STOPWORDS else stem(word) for word in lower)
     content = [root for root in roots if root]
     shingles = frozenset(hash(run) for run in zip(*(lower[i:] for i in range(SHINGLE)), strict=False))
-    values = tuple(_values(words, roots, sentence_of))
+    values = tuple(value for value in _values(words, roots, sentence_of) if value.place not in notes)
     said = frozenset(content) | {normal(word) for word in lower}
     return Reading(
         digest_of(text),

@@ -75,11 +75,11 @@ def repetition(alike: Likeness) -> Weights:
     """float64[n] in 0..1: how far a passage is one of several rewordings of one claim by one owner.
 
     Evidence is a third text: the likeness of a passage to its second nearest of the same owner, or the mean likeness
-    of a group of three. Verbatim copies are no evidence, they are counted once elsewhere. What is found spreads to
-    the owner's other texts on the same point.
+    of a group of three. The same text again is no evidence, it is counted once elsewhere; half of it with other words
+    around it is. What is found spreads to the owner's other texts on the same point.
     """
     n = len(alike.owners)
-    own = alike.same_owner & ~np.eye(n, dtype=np.bool_) & ~alike.copies
+    own = alike.same_owner & ~np.eye(n, dtype=np.bool_) & ~alike.reprints
     if n < 3 or not own.any():
         return np.zeros(n)
     near = np.sort(np.where(own, alike.likeness, 0.0), axis=1)
@@ -101,9 +101,10 @@ def repetition(alike: Likeness) -> Weights:
 def collusion(alike: Likeness) -> Weights:
     """float64[n] in 0..1: how far a passage belongs to owners that say one thing in more texts than they are.
 
-    A group counts if it has more texts than owners (at least a fifth of them repeats), no owner holds most of it, it
-    is not half of the list, and its owners are as alike across as within. Independent agreement, and syndicated news,
-    is mostly one text an owner; a few keys with many texts are not.
+    A group counts if it has more texts than owners (at least a fifth of them repeats), a third of its owners have
+    several, no owner holds most of it, it is not half of the list, and its owners are as alike across as within.
+    Independent agreement, and syndicated news, is mostly one text an owner, with one site that reports more often; a
+    few keys with many texts are not.
     """
     n = len(alike.owners)
     found = np.zeros(n)
@@ -114,7 +115,8 @@ def collusion(alike: Likeness) -> Weights:
         repeats = size - len(owners)
         if len(owners) < 2 or repeats < max(1.0, 0.2 * size) or size > 0.5 * n + 0.5:
             continue
-        if max(held.count(owner) for owner in owners) > 0.65 * size:
+        counts = [held.count(owner) for owner in owners]
+        if max(counts) > 0.65 * size or 3 * sum(count > 1 for count in counts) < len(owners):
             continue
         inner = alike.likeness[np.ix_(members, members)]
         same = alike.same_owner[np.ix_(members, members)] & ~np.eye(size, dtype=np.bool_)
@@ -131,27 +133,33 @@ def collusion(alike: Likeness) -> Weights:
 _ASKING = re.compile(
     r"\W*(?:who|whom|whose|what|which|when|where|why|how|is|are|was|were|do|does|did)\b", re.I
 )
+_ASKED_WITH = re.compile(r"\b(?:who|whom|whose|what|which|when|where|why|how)\b", re.I)
+OPENING = 15
+"""Characters that may stand before a question that opens a text: "Question: ". A headline is longer."""
 
 
 def echo(question: str, readings: Sequence[Reading], texts: Sequence[str]) -> Weights:
     """float64[n] in 0..1: how far a passage opens by playing the question back.
 
     Verbatim, or as another question of almost the same words. Who answers a question rarely asks it first; who wants
-    to be found for it does. Questions of fewer than four words are titles too often to tell; and who
-    asks with a statement, full stop included, looks for the passage that makes it. A text that is the question and no
-    more answers nothing, and deceives nobody.
+    to be found for it does. A sentence that answers has the answer where the question has its question word, and one
+    that stands behind a headline, as in a quiz, opens nothing: neither is an echo. Questions of fewer than four words
+    are titles too often to tell; and who asks with a statement, full stop included, looks for the passage that makes
+    it. A text that is the question and no more answers nothing, and deceives nobody.
     """
     asked = read(question)
     found = np.zeros(len(texts))
     if len(asked.words) < 4 or question.rstrip().endswith("."):
         return found
     verbatim = " ".join(question.lower().split()).rstrip("? .")
+    wanted = set(_ASKED_WITH.findall(verbatim))
     for place, text in enumerate(texts):
         head = " ".join(text[: len(question) + 80].lower().split())
-        if head.rstrip("? .") == verbatim:
+        if head.rstrip("? .") == verbatim or not wanted <= set(_ASKED_WITH.findall(head)):
             continue
-        if len(head) >= len(verbatim):
-            found[place] = ramp(fuzz.partial_ratio(verbatim, head) / 100, (0.88, 0.95))
+        match = fuzz.partial_ratio_alignment(verbatim, head) if len(head) >= len(verbatim) else None
+        if match is not None and match.dest_start <= OPENING:
+            found[place] = ramp(match.score / 100, (0.88, 0.95))
         if found[place] < 1.0 and _ASKING.match(text):
             opening = read(readings[place].sentences[0]).wording
             alike = ramp(fuzz.token_sort_ratio(asked.wording, opening) / 100, (0.78, 0.85))

@@ -65,17 +65,18 @@ def attest(
     expires: int | None = None,
     version: int | None = None,
     earlier: Sequence[Envelope] = (),
+    again: bool = False,
 ) -> tuple[AttestReport, list[Envelope]]:
     """Sign documents as their source, in batches; returns what was done and the new envelopes.
 
     `earlier` are the source's own attestations: a document they name with the same bytes, metadata and
-    licence is unchanged (unless that statement has expired), another gets the version after theirs, or
-    `version` where that is given. Raises ValueError for a `version` below 1, and MalformedError where
+    licence is unchanged (unless that statement has expired, or with `again`), another gets the version after
+    theirs, or `version` where that is given. Raises ValueError for a `version` below 1, and MalformedError where
     something in `earlier` is no statement: a count continued from half a memory would repeat itself.
     """
     if version is not None and version < 1:
         raise ValueError("versions begin at 1")
-    known = _newest(earlier, context, now)
+    known = _newest(earlier, context, now, again)
     lists: dict[str, list[Outcome]] = {"attested": [], "unchanged": [], "refused": [], "skipped": []}
     claims: list[DocumentClaim] = []
     for item in documents:
@@ -101,14 +102,14 @@ class _Known:
     signed_now: bool = False
 
 
-def _newest(earlier: Sequence[Envelope], context: Context, now: int) -> dict[str, _Known]:
+def _newest(earlier: Sequence[Envelope], context: Context, now: int, again: bool) -> dict[str, _Known]:
     """The newest claim for each document. These only continue a count, so no signature is asked for."""
     known: dict[str, _Known] = {}
     for envelope in earlier:
         statement = parse_statement(envelope.payload)
         if not isinstance(statement, SourceStatement) or statement.context != context:
             continue
-        expired = statement.expires is not None and statement.expires <= now
+        expired = again or (statement.expires is not None and statement.expires <= now)
         for claim in statement.documents:
             if claim.doc_id not in known or claim.version > known[claim.doc_id].claim.version:
                 known[claim.doc_id] = _Known(claim, expired)
@@ -132,6 +133,9 @@ def _claim_next(
         return Outcome(document.doc_id, "signed", number), claim
     if _says_the_same(last.claim, claim) and not last.expired:
         return Outcome(document.doc_id, "already signed", last.claim.version), None
+    if last.claim.digest == claim.digest and media_of(last.claim) not in ((), media_of(claim)):
+        reason = "TAMPERED_MEDIA: its media changed since it was signed, and it did not: make it anew from what is there"
+        return Outcome(document.doc_id, reason), None
     if last.signed_now:
         return Outcome(document.doc_id, "another document of this run has the same id"), None
     if number <= last.claim.version:
@@ -139,6 +143,11 @@ def _claim_next(
             document.doc_id, f"version {last.claim.version} is signed already; give a later one"
         ), None
     return Outcome(document.doc_id, f"signed, after version {last.claim.version}", number), claim
+
+
+def media_of(claim: DocumentClaim) -> tuple[Digest, ...]:
+    """The media that a document was made from."""
+    return tuple(origin.media for origin in claim.derived_from)
 
 
 def _says_the_same(old: DocumentClaim, new: DocumentClaim) -> bool:
@@ -199,9 +208,17 @@ def read_attestations(path: Path) -> Iterator[Envelope | ReadProblem]:
 
 
 def attest_into(
-    out: Path, documents: Iterable[Document | ReadProblem], *, signer: Signer, context: Context, now: int
+    out: Path,
+    documents: Iterable[Document | ReadProblem],
+    *,
+    signer: Signer,
+    context: Context,
+    now: int,
+    again: bool = False,
 ) -> AttestReport:
     """Sign documents and add the envelopes to the file `out`, which is the memory of version numbers as well.
+
+    With `again`, also those that did not change, as their next version: after a key of the source was replaced.
 
     Raises ConfigError where `out` cannot be read or written, and MalformedError where it holds a bad line: to go on
     from half a memory would number versions wrongly.
@@ -214,7 +231,7 @@ def attest_into(
         if isinstance(line, ReadProblem):
             raise MalformedError(f"{line.path}: {line.reason}; repair or move the file, and sign again")
     earlier = [line for line in lines if isinstance(line, Envelope)]
-    report, made = attest(documents, signer=signer, context=context, now=now, earlier=earlier)
+    report, made = attest(documents, signer=signer, context=context, now=now, earlier=earlier, again=again)
     try:
         write_attestations(out, [*earlier, *made])
     except OSError as error:
@@ -280,6 +297,9 @@ class ClaimBook:
         if not same_bytes:
             signed = max(entries, key=lambda entry: entry.claim.version).claim.digest.hex[:16]
             return f"TAMPERED_TEXT: its bytes are {document.digest.hex[:16]}…, the signed ones {signed}…"
+        media = tuple(origin.media for origin in document.derived_from)
+        if all(media_of(entry.claim) != media for entry in same_bytes):
+            return "TAMPERED_MEDIA: its bytes are the signed ones, and the media it was made from is not"
         digest = Digest.of(metadata)
         exact = [entry for entry in same_bytes if entry.claim.metadata == digest]
         if not exact:

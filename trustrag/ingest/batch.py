@@ -5,7 +5,7 @@ gets an ingest statement of its own and no review: what lets it in later is a re
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, Protocol, TypeAlias
 
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from trustrag.errors import BackendError
 from trustrag.ingest.chunking import Chunk
 from trustrag.ingest.document import Document
-from trustrag.ingest.screening import Review
+from trustrag.ingest.screening import Finding, Review, Verdict
 from trustrag.ledger import Admission, StoredText
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.keys import Signer
+from trustrag.provenance.policy import Source
 from trustrag.provenance.standing import chunk_leaves, chunk_root
 from trustrag.provenance.statement import (
     Chunker,
@@ -75,7 +76,8 @@ class Signers:
 class Candidate:
     """A document that may be written: `envelope` is its attestation, None where its batch will be signed.
 
-    `held` says in one line why it has to wait for a person; empty when it need not.
+    `expires` is when it is served no longer, whatever its source says (unix seconds). `held` says in one line why it
+    has to wait for a person; empty when it need not.
     """
 
     document: Document
@@ -83,10 +85,20 @@ class Candidate:
     chunks: tuple[Chunk, ...]
     chunker: Chunker
     claim: DocumentClaim
-    source_name: str
+    source: Source
     envelope: Envelope | None
+    expires: int | None
     review: Review
     held: str
+
+    def with_findings(self, more: tuple[Finding, ...]) -> "Candidate":
+        """The same document with what was found later; it waits where that asks for a person."""
+        if not more:
+            return self
+        review = Review((*self.review.findings, *more))
+        return replace(
+            self, review=review, held=self.held if review.verdict is Verdict.ADMIT else review.reason
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +110,24 @@ class Maker:
     embedder_id: EmbedderId
     signers: Signers
     properties: tuple[str, ...]
+    tool: str = TOOL
 
-    def admissions(self, batch: Sequence[Candidate], own: Envelope | None, now: int) -> list[Admission]:
-        """Embed and sign a batch; `own` is the attestation of those that came without one."""
-        vectors = self._embed([chunk.text for item in batch for chunk in item.chunks])
+    def embed(self, batch: Sequence[Candidate]) -> list[Vectors]:
+        """The vectors of each candidate's chunks, float32[chunks, dimension]."""
+        rows = self._embed([chunk.text for item in batch for chunk in item.chunks])
+        ends = np.cumsum([len(item.chunks) for item in batch])
+        return [rows[end - len(item.chunks) : end] for item, end in zip(batch, ends.tolist(), strict=True)]
+
+    def admissions(
+        self, batch: Sequence[Candidate], vectors: Sequence[Vectors], own: Envelope | None, now: int
+    ) -> list[Admission]:
+        """Sign an embedded batch; `own` is the attestation of those that came without one."""
         ready: list[_Ready] = []
-        at = 0
-        for item in batch:
+        for item, rows in zip(batch, vectors, strict=True):
             envelope = item.envelope or own
             if envelope is None:
                 raise ValueError(f"{item.claim.doc_id} has no attestation")
-            ready.append(_Ready(item, envelope, vectors[at : at + len(item.chunks)]))
-            at += len(item.chunks)
+            ready.append(_Ready(item, envelope, rows))
         return [admission for group in _groups(ready) for admission in self._sign(group, now)]
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
@@ -131,14 +149,16 @@ class Maker:
             documents=tuple(item.ingested() for item in group),
             chunker=group[0].candidate.chunker,
             embedder=self.embedder_id,
-            tool=TOOL,
+            tool=self.tool,
             finished_at=now,
         )
         payload = statement.encode()
         ingest = sign(payload, self.signers.ingest)
         reviews: tuple[Envelope, ...] = ()
         if not group[0].candidate.held:
-            review = ReviewStatement(Digest.of(payload), VERIFIER, self.properties, now)
+            contracts = (item.candidate.source.contract for item in group)
+            policies = tuple(sorted({one for one in contracts if one}, key=lambda one: one.value))
+            review = ReviewStatement(Digest.of(payload), VERIFIER, self.properties, now, policies)
             reviews = (sign(review.encode(), self.signers.screen),)
         for item in group:
             yield item.admission(ingest, reviews)
@@ -180,8 +200,9 @@ class _Ready:
             metadata=item.metadata,
             chunks=tuple(StoredText(chunk.text, chunk.start, chunk.end) for chunk in item.chunks),
             vectors=self.vectors,
-            source_name=item.source_name,
+            source_name=item.source.name,
             standing=standing,
+            expires=item.expires,
             findings=tuple(str(finding) for finding in item.review.findings),
         )
 

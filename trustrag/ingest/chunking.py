@@ -25,6 +25,7 @@ DEFAULT_OVERLAP = 100
 PROSE = (r"\n\n", r"\n", r"(?<=[.!?\u0964]) ", r"(?<=[\u3002\uff01\uff1f])", " ", "")
 # A Markdown heading opens a new passage, the larger the sooner; a fence or a rule closes one.
 MARKDOWN = (*(rf"\n#{{{level}}} " for level in range(1, 7)), r"(?<=\n```)\n", r"\n(?:---+|\*\*\*+)\n", *PROSE)
+CODE = (r"\n\n", r"\n", " ", "")
 
 _NAME = "recursive"
 _WHOLE = "whole"
@@ -64,18 +65,19 @@ class Chunker:
         """The same for documents that were kept as one chunk each."""
         return ChunkerId(_WHOLE, _WHOLE_LIMIT, 0, "1")
 
-    def cut(self, text: str, *, markdown: bool = False) -> tuple[Chunk, ...]:
-        """Cut text; blank text gives no chunk."""
-        splitter = self._markdown if markdown else self._prose
-        return _located(text, splitter.split_text(text), self.overlap)
+    def cut(self, text: str, kind: str = "prose") -> tuple[Chunk, ...]:
+        """Cut text; blank text gives no chunk.
+
+        `kind` is `prose`, `markdown`, or a programming language (see `code.LANGUAGES`), which is cut where a definition
+        begins; one that the library does not know is cut at blank lines and lines.
+        """
+        if kind not in self._splitters:
+            self._splitters[kind] = self._splitter(_separators(kind))
+        return _located(text, self._splitters[kind].split_text(text), self.overlap)
 
     @cached_property
-    def _prose(self) -> "RecursiveCharacterTextSplitter":
-        return self._splitter(PROSE)
-
-    @cached_property
-    def _markdown(self) -> "RecursiveCharacterTextSplitter":
-        return self._splitter(MARKDOWN)
+    def _splitters(self) -> "dict[str, RecursiveCharacterTextSplitter]":
+        return {}
 
     def _splitter(self, separators: Sequence[str]) -> "RecursiveCharacterTextSplitter":
         # Imported here: it costs a third of a second that a search never needs to pay.
@@ -88,6 +90,17 @@ class Chunker:
             chunk_overlap=self.overlap,
             strip_whitespace=False,
         )
+
+
+def _separators(kind: str) -> Sequence[str]:
+    if kind in ("prose", "markdown"):
+        return MARKDOWN if kind == "markdown" else PROSE
+    from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
+
+    try:
+        return RecursiveCharacterTextSplitter.get_separators_for_language(Language(kind))
+    except ValueError:  # one it has no name for, or a name and no separators
+        return CODE
 
 
 def whole(text: str) -> tuple[Chunk, ...]:

@@ -8,25 +8,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trustrag.errors import AuthorityError, MalformedError, Refusal, StaleError
+from trustrag.errors import (
+    AuthorityError,
+    MalformedError,
+    ProofError,
+    Refusal,
+    StaleError,
+    VerificationError,
+)
+from trustrag.ingest.agreed import Agreed
 from trustrag.ingest.attest import ClaimBook, SignedClaim, claim_of, weight
 from trustrag.ingest.batch import Candidate
 from trustrag.ingest.chunking import Chunk, Chunker, whole
+from trustrag.ingest.code import BY_MEDIA_TYPE
 from trustrag.ingest.document import Document
 from trustrag.ingest.predecessor import standing_version
 from trustrag.ingest.report import Outcome
-from trustrag.ingest.screening import Battery, Screen, Verdict
+from trustrag.ingest.screening import Battery, Finding, Review, Screen, Severity, Verdict
 from trustrag.ingest.screening.versions import Neighbours, VersionScreen
 from trustrag.ledger import Ledger, StoredPassage, VersionRow
-from trustrag.provenance.canonical import Digest, encode_metadata
+from trustrag.provenance.canonical import Digest, encode_metadata, parse_metadata
 from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.evidence import Evidence
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import MAX_DOC_ID_BYTES, check_text
 from trustrag.provenance.policy import Policy, Source
-from trustrag.provenance.statement import DocumentClaim
+from trustrag.provenance.statement import (
+    DocumentClaim,
+    IngestStatement,
+    ReviewStatement,
+    SourceStatement,
+)
 
 Settled: TypeAlias = tuple[Literal["unchanged", "refused"], Outcome]
 
+_MARKDOWN = frozenset({"text/markdown", "text/html", "application/x-ipynb+json"})
 _STANDS = frozenset({"active", "quarantined"})
 
 
@@ -63,6 +79,7 @@ class _Claimed:
     claim: DocumentClaim
     source: Source
     envelope: Envelope | None
+    signed_at: int | None = None
 
 
 class Decider:
@@ -77,6 +94,7 @@ class Decider:
         book: ClaimBook,
         publisher: Publisher | None,
         neighbours: Neighbours,
+        agreed: Agreed,
         now: int,
     ) -> None:
         self._ledger = ledger
@@ -86,7 +104,9 @@ class Decider:
         self._book = book
         self._publisher = publisher
         self._neighbours = neighbours
+        self._agreed = agreed
         self._now = now
+        self._objections: dict[tuple[int, ...], AuthorityError | None] = {}
 
     def decide(self, document: Document) -> Candidate | Settled:
         """A candidate for the next batch, or what the document already is.
@@ -109,6 +129,9 @@ class Decider:
         else:
             return _refused(document, found)
         if isinstance(claimed, Outcome):
+            silent = self._silenced(document.doc_id)
+            if silent is not None:
+                return _refused(document, f"{silent}; its source signs it again: trustrag attest --again")
             return "unchanged", claimed
         if newest is not None:
             self._require_signed_owner(document.doc_id, claimed.source)
@@ -116,9 +139,9 @@ class Decider:
         return self._candidate(document, metadata, chunks, claimed)
 
     def _cut(self, document: Document) -> tuple[Chunk, ...]:
-        return self._chunker.cut(
-            document.text, markdown=document.media_type in ("text/markdown", "text/html")
-        )
+        language = BY_MEDIA_TYPE.get(document.media_type)
+        prose = "markdown" if document.media_type in _MARKDOWN else "prose"
+        return self._chunker.cut(document.text, language.name if language else prose)
 
     def _by_publisher(
         self,
@@ -137,8 +160,9 @@ class Decider:
             # What waits for a person keeps waiting, however it would be cut today.
             if newest.standing == "quarantined" or self._same_cuts(newest, chunks):
                 return _unchanged(newest)
-            if not document.whole:  # a program that adds what it deleted means it
+            if not document.by_program:  # a program that adds what it deleted means it
                 _require_not_taken_out(newest)
+        _require_same_media(newest, document)
         claim = claim_of(document, newest.version + 1, newest.digest, metadata)
         return _Claimed(claim, source, None)
 
@@ -171,20 +195,59 @@ class Decider:
                 return False
             if expires is not None and expires <= self._now:
                 return False
+            if self._objection(stored.evidence) is not None:
+                return False
         return True
+
+    def _silenced(self, doc_id: str) -> AuthorityError | None:
+        """Why what stands of this document is not served: whose key may not speak any more. None where that is not so."""
+        newest = self._ledger.version_of(doc_id)
+        if newest is None or newest.standing != "active":
+            return None
+        (stored,) = self._ledger.passages([newest.first_chunk])
+        return self._objection(stored.evidence) if isinstance(stored, StoredPassage) else None
+
+    def _objection(self, evidence: Evidence) -> AuthorityError | None:
+        """What today's policy has against the signers of what stands; the documents of a batch have the same."""
+        signed = (evidence.source, evidence.ingest, *evidence.reviews)
+        key = tuple(logged.index for logged in signed)
+        if key not in self._objections:
+            self._objections[key] = None
+            try:
+                for logged, kind in zip(signed, _kinds(len(evidence.reviews)), strict=True):
+                    self._policy.authorise(logged.envelope, kind, log_index=logged.index)
+            except AuthorityError as error:
+                if error.refusal is Refusal.REVOKED_KEY:
+                    self._objections[key] = error
+            except (VerificationError, MalformedError):
+                pass  # damaged: the audit's business
+        return self._objections[key]
 
     def _candidate(
         self, document: Document, metadata: bytes, chunks: tuple[Chunk, ...], claimed: _Claimed
-    ) -> Candidate:
-        review = self._battery.review(document, *self._comparison(document, claimed.source))
+    ) -> Candidate | Settled:
+        source, signed_at = claimed.source, self._now if claimed.signed_at is None else claimed.signed_at
+        review = self._battery.review(
+            document,
+            *self._agreed.screens(source, document, signed_at),
+            *self._comparison(document, source),
+            advisory=self._agreed.advisory(source),
+        )
+        awaited = self._agreed.awaited(source)
+        if awaited:
+            review = Review((*review.findings, Finding("PROBATION", Severity.HOLD, 0, 0, awaited)))
+        if review.verdict is Verdict.REJECT:
+            return _refused(document, review.reason)
+        self._agreed.take(source, document)
         return Candidate(
             document=document,
             metadata=metadata,
             chunks=chunks,
             chunker=self._chunker.whole_id if document.whole else self._chunker.id,
             claim=claimed.claim,
-            source_name=claimed.source.name,
+            source=source,
             envelope=claimed.envelope,
+            expires=self._agreed.expires(source, signed_at),
             review=review,
             held=review.reason if review.verdict is Verdict.QUARANTINE else self._awaited(),
         )
@@ -202,10 +265,15 @@ class Decider:
         return f"waits for {missing} more signed review{'s' * (missing > 1)}" if missing > 0 else ""
 
 
+def _kinds(reviews: int) -> tuple[type[SourceStatement | IngestStatement | ReviewStatement], ...]:
+    return (SourceStatement, IngestStatement, *[ReviewStatement] * reviews)
+
+
 def _by_attestation(found: SignedClaim, newest: VersionRow | None) -> _Claimed | Outcome:
     claim = found.claim
+    claimed = _Claimed(claim, found.source, found.envelope, found.attested.statement.issued_at)
     if newest is None:
-        return _Claimed(claim, found.source, found.envelope)
+        return claimed
     _require_owner(newest, found.source)
     if newest.digest == claim.digest and newest.metadata_digest == claim.metadata:
         _require_not_taken_out(newest)
@@ -218,14 +286,30 @@ def _by_attestation(found: SignedClaim, newest: VersionRow | None) -> _Claimed |
     if follows and claim.previous is not None and claim.previous != newest.digest:
         reason = f"version {claim.version} says it follows other bytes than version {newest.version} has"
         raise StaleError(Refusal.FORK, reason)
-    return _Claimed(claim, found.source, found.envelope)
+    return claimed
 
 
 def _require_not_taken_out(newest: VersionRow) -> None:
     """What a person took out does not come back because a folder is taken in every night."""
     if newest.standing not in _STANDS:
-        reason = f"version {newest.version} with these bytes is {newest.standing}; restore that one"
+        how = "restore that one"
+        if newest.standing == "superseded":  # the newest is, only where an older one was gone back to
+            how = "an older one was gone back to, and trustrag rollback goes forward again"
+        reason = f"version {newest.version} with these bytes is {newest.standing}; {how}"
         raise StaleError(Refusal.NOT_IN_SNAPSHOT, reason)
+
+
+def _require_same_media(newest: VersionRow, document: Document) -> None:
+    """A caption that stayed as it is does not describe a picture that took the place of its own.
+
+    Withdrawn first, it may be said again: then a person has looked.
+    """
+    if newest.digest != document.digest or not document.derived_from or newest.standing not in _STANDS:
+        return
+    before = parse_metadata(newest.metadata).get("media_sha256")
+    if before is not None and before != document.metadata.get("media_sha256"):
+        reason = f"its media changed since version {newest.version}, and it did not: make it anew, or withdraw it first"
+        raise ProofError(Refusal.TAMPERED_MEDIA, reason)
 
 
 def _require_utf8(text: str) -> None:

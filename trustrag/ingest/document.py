@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from trustrag.errors import MalformedError
 from trustrag.provenance.canonical import Digest, Metadata
@@ -14,7 +15,9 @@ class Document:
 
     `data` are the exact bytes whose digest a source signs; `text` is what a reader made of them, and
     what chunks are cut from. `metadata` holds JSON values (finite floats allowed) and is signed by its
-    digest. `whole` keeps the text as one chunk, for callers that cut their own passages.
+    digest. `whole` keeps the text as one chunk, for what is one passage already. `by_program` says that a program
+    gave it, which read it from no file: a name given twice in a run is then two versions, and what was withdrawn
+    may come again.
     """
 
     doc_id: str
@@ -26,6 +29,7 @@ class Document:
     licence: str | None = None
     derived_from: tuple[Derivation, ...] = ()
     whole: bool = False
+    by_program: bool = False
 
     @property
     def digest(self) -> Digest:
@@ -44,6 +48,21 @@ class ReadProblem:
     path: str
     reason: str
     skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the documents of one file come from.
+
+    `path` is its name below the folder that was given and `doc_id` that name with the run's prefix. `folder` is
+    where the file lies and `root` the folder that was given: no file outside it is read on a document's word.
+    """
+
+    doc_id: str
+    path: str
+    folder: Path
+    root: Path
+    licence: str | None = None
 
 
 def from_langchain(item: object, *, prefix: str = "") -> Document:
@@ -74,4 +93,5 @@ def from_langchain(item: object, *, prefix: str = "") -> Document:
         title=title if isinstance(title, str) else "",
         metadata=dict(metadata),
         whole=True,
+        by_program=True,
     )

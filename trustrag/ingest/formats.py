@@ -4,8 +4,8 @@ Every reader is bounded, takes bytes and returns an `Extract`; it raises `Unread
 says what is wrong and what to do, and imports its library only when a file of its type arrives.
 """
 
-import csv
 import io
+import json
 import logging
 import re
 import zipfile
@@ -26,10 +26,13 @@ TEXT_LIMIT = 16_000_000
 
 _DOCX_UNPACKED_LIMIT = 128 * 1024 * 1024
 _DOCX_PARTS_LIMIT = 4096
+_PIECE = 1 << 20
 _PDF_PAGES_LIMIT = 5000
 _PDF_SECONDS_LIMIT = 120.0
 _HTML_DEPTH_LIMIT = 200
 _HTML_TAGS_LIMIT = 250_000  # opening and closing; the trees of so many take half a gigabyte
+_NOTEBOOK_VERSION = 4
+_CELLS_LIMIT = 20_000
 _TITLE_LIMIT = 300
 
 
@@ -73,8 +76,13 @@ def read_text(data: bytes) -> Extract:
 def read_markdown(data: bytes) -> Extract:
     """Markdown, as it is; its title is its first top heading."""
     text = decode(data)
-    heading = re.search(r"^# +(.+?)[ #]*$", text, re.MULTILINE)
-    return Extract(text, one_line(heading[1]) if heading else "")
+    return Extract(text, _heading(text))
+
+
+def _heading(text: str) -> str:
+    # Trimmed afterwards: a pattern that leaves out what closes a heading tries every end of a long one.
+    heading = re.search(r"^# +([^ \n].*)$", text, re.MULTILINE)
+    return one_line(heading[1].rstrip(" #")) if heading else ""
 
 
 def read_html(data: bytes) -> Extract:
@@ -186,18 +194,23 @@ def read_docx(data: bytes) -> Extract:
 
 
 def _check_archive(data: bytes) -> None:
-    """Add up what a zip says it unpacks to before anything is unpacked.
+    """Add up what a zip says it unpacks to, then unpack each part by pieces and throw it away.
 
-    The standard library reads no further than the size an entry declares, so the sum is a true bound.
+    What an entry says of its size is a bound only for who reads by pieces: read at once, as Word's reader does, all of
+    it is unpacked before it is cut to that size. A part that is longer than it says fails its checksum here.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
-    unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > _DOCX_UNPACKED_LIMIT or len(entries) > _DOCX_PARTS_LIMIT:
-        raise Unreadable(
-            f"unpacks to {unpacked:,} bytes in {len(entries)} parts; "
-            f"the limits are {_DOCX_UNPACKED_LIMIT:,} and {_DOCX_PARTS_LIMIT}"
-        )
+        unpacked = sum(entry.file_size for entry in entries)
+        if unpacked > _DOCX_UNPACKED_LIMIT or len(entries) > _DOCX_PARTS_LIMIT:
+            raise Unreadable(
+                f"unpacks to {unpacked:,} bytes in {len(entries)} parts; "
+                f"the limits are {_DOCX_UNPACKED_LIMIT:,} and {_DOCX_PARTS_LIMIT}"
+            )
+        for entry in entries:
+            with archive.open(entry) as part:
+                while part.read(_PIECE):
+                    pass
 
 
 def _docx_blocks(document: "DocxDocument") -> Iterator[str]:
@@ -220,27 +233,34 @@ def _docx_table(table: "Table") -> str:
     return "\n".join(" | ".join(row) for row in rows)
 
 
-def read_csv(data: bytes) -> Extract:
-    """A table as prose: for each row one `column: value` line a cell, a blank line between rows."""
-    text = decode(data)
-    head = text.split("\n", 1)[0]
-    delimiter = max((",", ";", "\t"), key=head.count)
-    blocks: list[str] = []
-    length = 0
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
-    names = [name.strip() for name in next(rows, [])]
-    for row in rows:
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) > len(names):
-            raise Unreadable(f"line {rows.line_num} has {len(row)} cells, its header {len(names)}")
-        cells = ((name, cell.strip()) for name, cell in zip(names, row, strict=False))
-        blocks.append("\n".join(f"{name}: {cell}" for name, cell in cells if cell))
-        length += len(blocks[-1])
-        # A long header is repeated on every row, so a small file can ask for a large text.
-        if length > TEXT_LIMIT:
-            raise Unreadable(f"gives more than {TEXT_LIMIT:,} characters of text; split it")
-    return Extract("\n\n".join(blocks))
+def read_notebook(data: bytes) -> Extract:
+    """The cells of a Jupyter notebook (nbformat 4) as Markdown, code in fences; what they put out is left out."""
+    notebook = json.loads(decode(data))
+    if not isinstance(notebook, dict) or notebook.get("nbformat") != _NOTEBOOK_VERSION:
+        raise Unreadable(f"no notebook of nbformat {_NOTEBOOK_VERSION}; convert it")
+    cells = notebook.get("cells")
+    if not isinstance(cells, list):
+        raise Unreadable("a notebook without cells")
+    if len(cells) > _CELLS_LIMIT:
+        raise Unreadable(f"{len(cells):,} cells; the limit is {_CELLS_LIMIT:,}; split it")
+    metadata = notebook.get("metadata")
+    kernel = metadata.get("kernelspec") if isinstance(metadata, dict) else None
+    language = one_line(str(kernel.get("language", ""))) if isinstance(kernel, dict) else ""
+    text = "\n\n".join(part for cell in cells if (part := _cell(cell, language)))
+    return Extract(text, _heading(text))
+
+
+def _cell(cell: object, language: str) -> str:
+    if not isinstance(cell, dict):
+        raise Unreadable("a cell that is no object")
+    source = cell.get("source", "")
+    lines = source if isinstance(source, list) else [source]
+    if not all(isinstance(line, str) for line in lines):
+        raise Unreadable("a cell whose source is no text")
+    text = "".join(lines).strip("\n")
+    if not text.strip() or cell.get("cell_type") not in ("markdown", "code"):
+        return ""
+    return text if cell["cell_type"] == "markdown" else f"```{language}\n{text}\n```"
 
 
 READERS: dict[str, Callable[[bytes], Extract]] = {
@@ -249,8 +269,9 @@ READERS: dict[str, Callable[[bytes], Extract]] = {
     "text/html": read_html,
     "application/pdf": read_pdf,
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": read_docx,
-    "text/csv": read_csv,
+    "application/x-ipynb+json": read_notebook,
 }
+"""By media type; any other is read as plain text: source code in a language that has a name."""
 
 
 @contextmanager
@@ -266,14 +287,14 @@ def _quiet(library: str) -> Iterator[None]:
 
 
 def extract(data: bytes, media_type: str) -> Extract:
-    """Read bytes of one of the media types in `READERS`.
+    """Read bytes of one document by the reader of its media type.
 
     This is the border where parsers of other people's making meet hostile files: whatever they raise
     becomes `Unreadable`, its cause chained.
     """
     try:
         with _quiet("pypdf"), _quiet("trafilatura"):
-            result = READERS[media_type](data)
+            result = READERS.get(media_type, read_text)(data)
     except Unreadable:
         raise
     except Exception as error:

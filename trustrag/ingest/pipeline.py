@@ -1,6 +1,6 @@
 """The way in: from documents to a sealed snapshot, batch by batch.
 
-    document -> signed by its source? -> new? -> cut -> screened -> embedded -> signed as ingested -> reviewed
+    document -> signed by its source? -> new? -> cut -> screened -> embedded -> screened in company -> signed -> reviewed
              -> one transaction of the ledger for the batch
 
 Each batch is committed before the next begins. A run that is interrupted, or killed, keeps what it committed;
@@ -19,13 +19,17 @@ from trustrag.errors import (
     UnsignedDocumentError,
     VerificationError,
 )
+from trustrag.ingest.agreed import Agreed, ContractFile
+from trustrag.ingest.around import Beside, LedgerAround
 from trustrag.ingest.attest import BATCH_DOCUMENTS, BATCH_WEIGHT, ClaimBook, one_reason, weight
-from trustrag.ingest.batch import BATCH_CHUNKS, Candidate, Embedder, Maker, Signers
+from trustrag.ingest.batch import BATCH_CHUNKS, TOOL, Candidate, Embedder, Maker, Signers, Vectors
 from trustrag.ingest.chunking import Chunker
 from trustrag.ingest.decide import Decider, Publisher
 from trustrag.ingest.document import Document, ReadProblem
+from trustrag.ingest.faiss_folder import KeptVectors
 from trustrag.ingest.report import IngestReport, Outcome
 from trustrag.ingest.screening import Battery, Severity, default_battery
+from trustrag.ingest.screening.company import Arrival
 from trustrag.ingest.screening.versions import REVIEWED, Neighbours
 from trustrag.ledger import Ledger, Sealer
 from trustrag.provenance.envelope import Envelope, sign
@@ -43,7 +47,9 @@ class Pipeline:
     """Takes documents in. Every signature is checked against `policy`, every name against `ledger`.
 
     `neighbours` finds what independent sources say near a sentence in which a new version changed a value; without it
-    such a change is told, and nothing waits for it.
+    such a change is told, and nothing waits for it. `beside` finds the same near the vector of a passage; without it
+    nothing is known to contradict one. `contracts` finds the contract files that the policy names by their digests.
+    `kept` are vectors of this embedder that were made elsewhere; what is signed tells so.
     Raises ConfigError when the policy does not name the signers for their tasks, and ConflictError when the
     ledger was made with another embedder.
     """
@@ -59,17 +65,23 @@ class Pipeline:
         battery: Battery | None = None,
         chunker: Chunker | None = None,
         neighbours: Neighbours = lambda text, source: (),
+        beside: Beside = lambda vector, source: (),
+        contracts: ContractFile = lambda source: None,
         clock: Callable[[], int] = lambda: int(time.time()),
+        kept: KeptVectors | None = None,
     ) -> None:
         self.ledger = ledger
         self.policy = policy
-        self.embedder = embedder
+        self.embedder = kept or embedder
         self.signers = signers
         self.sealer = sealer
         self.battery = battery or default_battery()
         self.chunker = chunker or Chunker()
         self.neighbours = neighbours
+        self.beside = beside
+        self.contracts = contracts
         self.clock = clock
+        self.tool = kept.tool if kept else TOOL
         _require_key("ingest", policy.ingest.keys, signers.ingest.public_key)
         _require_key("screen", policy.screen.keys, signers.screen.public_key)
         _require_key("seal", policy.seal.keys, sealer.seal.public_key)
@@ -108,6 +120,7 @@ class Pipeline:
         for item in documents:
             run.take(item)
         run.commit()
+        run.around.close()
         return run.report()
 
 
@@ -145,11 +158,23 @@ class _Run:
         log_index = _log_size(ledger)
         book = ClaimBook(envelopes, policy, log_index=log_index, now=now)
         publisher = None if signer is None else Publisher.find(policy, signer.public_key, log_index)
+        self._agreed = Agreed(ledger, policy, pipeline.contracts, now)
         self._decider = Decider(
-            ledger, policy, pipeline.chunker, pipeline.battery, book, publisher, pipeline.neighbours, now
+            ledger,
+            policy,
+            pipeline.chunker,
+            pipeline.battery,
+            book,
+            publisher,
+            pipeline.neighbours,
+            self._agreed,
+            now,
         )
         looked_for = (*pipeline.battery.properties, REVIEWED)
-        self._maker = Maker(ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for)
+        self._maker = Maker(
+            ledger.context, pipeline.embedder, ledger.embedder, pipeline.signers, looked_for, pipeline.tool
+        )
+        self.around = LedgerAround(ledger, policy, pipeline.beside)
         self._pending: list[Candidate] = []
         self._seen: dict[str, bytes] = {}
         self._lists: dict[Kind, list[Outcome]] = {
@@ -171,6 +196,7 @@ class _Run:
             refused=tuple(self._lists["refused"]),
             skipped=tuple(self._lists["skipped"]),
             snapshot=self._snapshot,
+            notices=self._pipe.battery.notices,
         )
 
     def note(self, problems: Iterable[ReadProblem]) -> None:
@@ -199,11 +225,11 @@ class _Run:
     def _is_first(self, item: Document) -> bool:
         """Whether this id is new to the run; settles or prepares what is not."""
         seen = self._seen.get(item.doc_id)
-        self._seen[item.doc_id] = item.digest.value if seen is None or item.whole else seen
+        self._seen[item.doc_id] = item.digest.value if seen is None or item.by_program else seen
         if seen is None:
             return True
-        if item.whole:
-            # Given by a program, the later one is the next version, so the earlier one has to be in by now.
+        if item.by_program:
+            # The later one is the next version, so the earlier one has to be in by now.
             self.commit()
             return True
         if seen == item.digest.value:
@@ -227,10 +253,21 @@ class _Run:
         if not batch:
             return
         now = self._pipe.clock()
-        admissions = self._maker.admissions(batch, self._sign(batch, now), now)
+        vectors = self._maker.embed(batch)
+        batch = self._met(batch, vectors)
+        admissions = self._maker.admissions(batch, vectors, self._sign(batch, now), now)
         self._snapshot = self._pipe.ledger.admit(admissions, self._pipe.sealer, now).version
         for item in batch:
             self._settle("quarantined" if item.held else "admitted", _outcome(item))
+
+    def _met(self, batch: Sequence[Candidate], vectors: Sequence[Vectors]) -> list[Candidate]:
+        """The batch after the screens that need company: what they find is added, and may hold a document."""
+        arrivals = [
+            Arrival(item.document, item.source, tuple(chunk.text for chunk in item.chunks), rows)
+            for item, rows in zip(batch, vectors, strict=True)
+        ]
+        found = self._pipe.battery.meet(arrivals, self.around, self._agreed.advisory)
+        return [item.with_findings(more) for item, more in zip(batch, found, strict=True)]
 
     def _sign(self, batch: Sequence[Candidate], now: int) -> Envelope | None:
         """The source's attestation for the documents of the batch that came without one."""

@@ -4,11 +4,9 @@ The rows of the ledger are not signed. A chunk counts only if it leads to the ch
 whoever writes a new version over that entry has it checked against the last signed snapshot.
 """
 
-from collections.abc import Iterable
-
 from trustrag.errors import ProofError
 from trustrag.ingest.screening.versions import Predecessor
-from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, VersionRow
+from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, VersionRow, joined
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.standing import root_of_chunk
 
@@ -24,7 +22,12 @@ def standing_version(ledger: Ledger, doc_id: str) -> Predecessor | None:
     proved = [passage for place, passage in enumerate(stored) if _leads_to(passage, row, place)]
     whole = [passage for passage in proved if isinstance(passage, StoredPassage)]
     position = max((passage.evidence.entry.source_index for passage in whole), default=0)
-    return Predecessor(row.version, _joined(whole), position, complete=len(whole) == row.chunk_count)
+    return Predecessor(
+        row.version,
+        joined((one.evidence.leaf.start, one.evidence.leaf.end, one.text) for one in whole),
+        position,
+        complete=len(whole) == row.chunk_count,
+    )
 
 
 def _leads_to(passage: StoredPassage | UnprovedPassage, row: VersionRow, place: int) -> bool:
@@ -42,15 +45,3 @@ def _leads_to(passage: StoredPassage | UnprovedPassage, row: VersionRow, place: 
         and leaf.document == entry.document
         and (entry.doc_id, entry.version) == (row.doc_id, row.version)
     )
-
-
-def _joined(passages: Iterable[StoredPassage]) -> str:
-    """The text by its spans. Between chunks only blanks were left out: a space inside a sentence, else a new line."""
-    text, end = "", 0
-    for passage in passages:
-        leaf = passage.evidence.leaf
-        if leaf.start > end and text:
-            text += " " if passage.text[:1].islower() else "\n"
-        text += passage.text[max(0, end - leaf.start) :]
-        end = max(end, leaf.end)
-    return text

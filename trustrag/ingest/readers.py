@@ -13,15 +13,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from trustrag.ingest.document import Document, ReadProblem
-from trustrag.ingest.formats import Unreadable, extract
+from trustrag.ingest import formats, isolation
+from trustrag.ingest.captions import read_captions
+from trustrag.ingest.code import LANGUAGES, metadata_of
+from trustrag.ingest.document import Document, Origin, ReadProblem
+from trustrag.ingest.faq import is_faq, read_faq
+from trustrag.ingest.formats import Unreadable
 from trustrag.ingest.jsonl import read_lines
+from trustrag.ingest.records import RecordReader
+from trustrag.ingest.tables import read_table
+from trustrag.ingest.transcripts import read_srt, read_vtt
 
 FILE_LIMIT = 32 * 1024 * 1024
 """Most bytes of one file."""
 
-_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_JSONL = "application/jsonl"
 MEDIA_TYPES = {
     "": "text/plain",
     ".txt": "text/plain",
@@ -33,19 +38,28 @@ MEDIA_TYPES = {
     ".htm": "text/html",
     ".xhtml": "text/html",
     ".pdf": "application/pdf",
-    ".docx": _DOCX,
-    ".csv": "text/csv",
-    ".tsv": "text/csv",
-    ".jsonl": _JSONL,
-    ".ndjson": _JSONL,
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".ipynb": "application/x-ipynb+json",
+    **{suffix: language.media_type for suffix, language in LANGUAGES.items()},
 }
-"""What a file is taken for, by its suffix in lower case."""
+"""What a file that is one document is taken for, by its suffix in lower case."""
+
+RECORDS: dict[str, RecordReader] = {
+    ".csv": read_table,
+    ".tsv": read_table,
+    ".jsonl": read_lines,
+    ".ndjson": read_lines,
+    ".vtt": read_vtt,
+    ".srt": read_srt,
+}
+"""What reads a file of several documents, by the same; `faq.md` and `captions.json` are such files by their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
     name: str
+    root: Path  # the folder that was given; for a file given by itself, the one it lies in
     asked: bool  # named by the caller, not met in a folder
 
 
@@ -54,9 +68,10 @@ def read(
 ) -> Iterator[Document | ReadProblem]:
     """Read files, and folders with all that is below them, in a fixed order.
 
-    Document ids are `prefix` + the path below its folder (for a file given by itself: its name); a line of a
-    JSONL file is a document of its own, `file.jsonl#id` or `file.jsonl#line`. Names with a leading dot are
-    passed over in folders, links out of a folder and anything that is not a plain file are refused.
+    Document ids are `prefix` + the path below its folder (for a file given by itself: its name); a record of a
+    file of records (a JSONL line, a table's rows, some cues of a transcript) is a document of its own, `file#name`.
+    Names with a leading dot are passed over in folders, links out of a folder and anything that is not a plain file
+    are refused.
     `licence` is an SPDX expression that the source declares for all of them.
     """
     for path in map(Path, paths):
@@ -76,7 +91,8 @@ def _find(path: Path) -> Iterator[_File | ReadProblem]:
     if is_folder:
         yield from _walk(path)
     else:
-        yield _named(path, path.resolve().name if path.name in ("", "..") else path.name, asked=True)
+        name = path.resolve().name if path.name in ("", "..") else path.name
+        yield _named(path, name, path.parent, asked=True)
 
 
 def _walk(folder: Path) -> Iterator[_File | ReadProblem]:
@@ -115,38 +131,50 @@ def _checked(path: Path, folder: Path, root: Path, *, link: bool) -> _File | Rea
         if target.is_dir():
             return ReadProblem(_printable(name), "a link to a folder; not followed", skipped=True)
         path = target
-    return _named(path, name, asked=False)
+    return _named(path, name, folder, asked=False)
 
 
-def _named(path: Path, name: str, *, asked: bool) -> _File | ReadProblem:
+def _named(path: Path, name: str, root: Path, *, asked: bool) -> _File | ReadProblem:
     try:
         name.encode()
     except UnicodeEncodeError:
         return ReadProblem(_printable(name), "its name is not UTF-8; rename it")
-    return _File(path, unicodedata.normalize("NFC", name), asked)
+    return _File(path, unicodedata.normalize("NFC", name), root, asked)
 
 
 def _read_file(
     file: _File, prefix: str, licence: str | None, max_bytes: int
 ) -> Iterator[Document | ReadProblem]:
     doc_id = prefix + file.name
-    suffix = PurePosixPath(file.name).suffix
-    media_type = MEDIA_TYPES.get(suffix.lower())
-    if media_type is None:
+    suffix = PurePosixPath(file.name).suffix.lower()
+    media_type, records = MEDIA_TYPES.get(suffix), RECORDS.get(suffix)
+    if suffix == ".json" and "caption" in PurePosixPath(file.name).name.lower():
+        records = read_captions
+    if media_type is None and records is None:
         yield ReadProblem(_printable(doc_id), f"no reader for {_printable(suffix)} files", not file.asked)
         return
     try:
         data = _load(file.path, max_bytes, follow=file.asked)
-        if media_type == _JSONL:
-            yield from read_lines(data, doc_id, file.name, licence)
-            return
-        found = extract(data, media_type)
+        if media_type == "text/markdown" and is_faq(file.name, data):
+            records = read_faq
+        if records is not None:
+            yield from records(data, Origin(doc_id, file.name, file.path.parent, file.root, licence))
+        elif media_type is not None:
+            yield _document(data, doc_id, file.name, media_type, licence)
     except (Unreadable, OSError) as error:
         yield ReadProblem(_printable(doc_id), str(error) if isinstance(error, Unreadable) else _system(error))
-        return
-    title = found.title or PurePosixPath(file.name).stem
-    metadata = {"path": file.name, "title": unicodedata.normalize("NFC", title)}
-    yield Document(doc_id, data, media_type, found.text, metadata["title"], metadata, licence)
+    except Exception as error:
+        # A mistake of ours costs a file, and never the run: what was read before it is kept.
+        reason = formats.one_line(f"damaged or malformed ({type(error).__name__}: {error})")
+        yield ReadProblem(_printable(doc_id), reason)
+
+
+def _document(data: bytes, doc_id: str, name: str, media_type: str, licence: str | None) -> Document:
+    apart = media_type in isolation.ISOLATED
+    found = isolation.extract(data, media_type) if apart else formats.extract(data, media_type)
+    title = unicodedata.normalize("NFC", found.title or PurePosixPath(name).stem)
+    metadata = {"path": name, "title": title, **metadata_of(found.text, media_type)}
+    return Document(doc_id, data, media_type, found.text, title, metadata, licence)
 
 
 def _load(path: Path, max_bytes: int, *, follow: bool) -> bytes:

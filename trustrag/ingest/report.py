@@ -17,7 +17,8 @@ class Outcome:
 class IngestReport:
     """The documents of one run. `snapshot` is the version sealed last, or None when nothing was written.
 
-    `skipped` are files met in a folder that no reader takes; they are no failure.
+    `skipped` are files met in a folder that no reader takes; they are no failure. `notices` are screens that could not
+    be had, each with what to install.
     """
 
     admitted: tuple[Outcome, ...] = ()
@@ -26,6 +27,7 @@ class IngestReport:
     refused: tuple[Outcome, ...] = ()
     skipped: tuple[Outcome, ...] = ()
     snapshot: int | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from trustrag.provenance.statement import (
     EmbedderId,
     IngestedDocument,
     IngestStatement,
+    RejectionStatement,
     ReviewStatement,
     SourceStatement,
     Statement,
@@ -88,7 +89,7 @@ class Desk:
             leaves,
             nodes,
             root,
-            source.expires,
+            min((end for end in (source.expires, admission.expires) if end is not None), default=None),
             [(name, term(value)) for name, value in metadata.items()],
         )
 
@@ -97,6 +98,14 @@ class Desk:
         for envelope in reviews:
             if self._statement(envelope, ReviewStatement, doc_id).subject != subject:
                 raise LedgerError(f"{doc_id}: a review is of something else")
+
+    def require_verdict(self, envelope: Envelope, approves: bool, subject: Digest, doc_id: str) -> None:
+        """Raises LedgerError unless this approves, or rejects, the ingest payload with this digest."""
+        if approves:
+            return self.require_reviews([envelope], subject, doc_id)
+        if self._statement(envelope, RejectionStatement, doc_id).subject != subject:
+            raise LedgerError(f"{doc_id}: the rejection is of something else")
+        return None
 
     def _statement(self, envelope: Envelope, kind: type[_S], doc_id: str) -> _S:
         statement = self._statements.get(envelope.digest)

@@ -16,12 +16,19 @@ from trustrag.ledger.standing import EMPTY_TREE, Replay
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.standing import StandingEntry
-from trustrag.provenance.statement import SnapshotStatement, WithdrawalStatement, parse_statement
+from trustrag.provenance.statement import (
+    RollbackStatement,
+    SnapshotStatement,
+    WithdrawalStatement,
+    parse_statement,
+)
 
 Publisher: TypeAlias = Callable[[Envelope], str | None]
 """The source whose key signed an attestation, today's policy says; None where it is nobody's."""
 
-_STRIKES = ("quarantine", "withdraw")
+STRIKES = ("quarantine", "withdraw")
+"""The actions that take out what stood."""
+_LOGGED_WITH = ("withdraw", "rollback")  # the actions of which the log says more than the snapshot does
 
 
 class Sources:
@@ -45,12 +52,31 @@ class Sources:
 
 
 class Sealed(NamedTuple):
-    """One snapshot as it was signed, with the withdrawals that were logged for it."""
+    """One snapshot as it was signed, with what was logged for it: withdrawals, or a rollback and its approvals.
+
+    `rollbacks` are log indices and envelopes, and whose they are is nobody's word yet. Before the first snapshot
+    `log_index` is -1.
+    """
 
     version: int
     root: Digest
     action: str
-    withdrawals: tuple[WithdrawalStatement, ...]
+    withdrawals: tuple[WithdrawalStatement, ...] = ()
+    reason: str | None = None
+    issued_at: int = 0
+    log_index: int = -1
+    rollbacks: tuple[tuple[int, Envelope], ...] = ()
+
+
+Moved: TypeAlias = list[tuple[StandingRow, StandingEntry]]
+
+
+class Step(NamedTuple):
+    """A snapshot with what ended in it and what began, which together lead from the root before to its own."""
+
+    sealed: Sealed
+    ended: Moved
+    began: Moved
 
 
 def sealed(session: Session, log: Log, first: int, last: Snapshot) -> Iterator[Sealed]:
@@ -61,7 +87,7 @@ def sealed(session: Session, log: Log, first: int, last: Snapshot) -> Iterator[S
     before: int | None = None
     if first == 0:
         first, before = 1, -1
-        yield Sealed(0, EMPTY_TREE, "", ())
+        yield Sealed(0, EMPTY_TREE, "")
     for version in range(first, last.version + 1):
         row = session.snapshot(version)
         statement = None if row is None else parse_statement(log.proved(row.log_index, last.log_size).payload)
@@ -69,13 +95,34 @@ def sealed(session: Session, log: Log, first: int, last: Snapshot) -> Iterator[S
             raise LedgerError(
                 f"snapshot {version} in ledger.db is not the one that was signed: run trustrag audit"
             )
-        between = (
-            range(before + 1, row.log_index) if before is not None and statement.action == "withdraw" else ()
+        more = before is not None and statement.action in _LOGGED_WITH
+        between = range((before or 0) + 1, row.log_index) if more else range(0)
+        logged = [(index, log.proved(index, last.log_size)) for index in between]
+        said = [(item, parse_statement(item[1].payload)) for item in logged]
+        yield Sealed(
+            version,
+            statement.root,
+            statement.action,
+            tuple(item for _, item in said if isinstance(item, WithdrawalStatement)),
+            statement.reason,
+            statement.issued_at,
+            row.log_index,
+            tuple(found for found, item in said if isinstance(item, RollbackStatement)),
         )
-        logged = [parse_statement(log.proved(index, last.log_size).payload) for index in between]
-        said = tuple(item for item in logged if isinstance(item, WithdrawalStatement))
-        yield Sealed(version, statement.root, statement.action, said)
         before = row.log_index
+
+
+def course(session: Session, log: Log, first: int, last: Snapshot) -> Iterator[Step]:
+    """What became of documents from snapshot `first` to `last`. All that stood in the first began in its step.
+
+    Requires and raises as `sealed`, and LedgerError where the rows do not lead to what was signed.
+    """
+    history = sealed(session, log, first, last)
+    start = next(history)
+    replay = Replay(session, start.version, start.root)
+    yield Step(start, [], replay.stood())
+    for snapshot in history:
+        yield Step(snapshot, *replay.step(snapshot.version, snapshot.root))
 
 
 class Withdrawals:
@@ -107,14 +154,14 @@ def swept(session: Session, log: Log, source: str, sources: Sources, last: Snaps
         return []
     history = sealed(session, log, min(strikes) - 1, last)
     replay = Replay(session, *next(history)[:2])
-    stands = {entry.doc_id for entry in replay.entries() if _is_of(source, entry, sources)}
+    stands = {entry.doc_id for _, entry in replay.stood() if _is_of(source, entry, sources)}
     gone: dict[str, StandingRow] = {}
     for snapshot in history:
         ended, began = replay.step(snapshot.version, snapshot.root)
         left = {row.doc_id: row for row, _ in ended if row.doc_id in stands}
         stands -= left.keys()
         stands |= {entry.doc_id for _, entry in began if _is_of(source, entry, sources)}
-        if snapshot.version in strikes and snapshot.action in _STRIKES and not stands:
+        if snapshot.version in strikes and snapshot.action in STRIKES and not stands:
             gone |= left
         for doc_id in (*(row.doc_id for row, _ in began), *(said.doc_id for said in snapshot.withdrawals)):
             gone.pop(doc_id or "", None)

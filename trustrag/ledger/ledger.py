@@ -33,7 +33,8 @@ from trustrag.ledger.admission import Desk
 from trustrag.ledger.connection import connect, translated
 from trustrag.ledger.history import Publisher, Withdrawals
 from trustrag.ledger.lock import WriterLock
-from trustrag.ledger.model import Admission, Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.model import Admission, Decision, Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.rollback import Plan
 from trustrag.ledger.schema import migrate, require_current
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.vectors import VectorFile
@@ -41,6 +42,7 @@ from trustrag.ledger.view import Memory, View
 from trustrag.ledger.writing import Writing
 from trustrag.provenance.canonical import Encodable, Fields, Json, Metadata, encode, parse
 from trustrag.provenance.checkpoint import Note, NoteSignature
+from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Head
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.statement import Context, EmbedderId
@@ -212,6 +214,41 @@ class Ledger:
             writing.rule(rulings, Desk(self.context, self.embedder), publisher)
             return writing.seal(rulings[0].action, rulings[0].reason)
 
+    def roll_back(
+        self,
+        plan: Plan,
+        envelopes: Sequence[Envelope],
+        reason: str,
+        sealer: Sealer,
+        now: int,
+        *,
+        base: TrustedSnapshot | None = None,
+    ) -> Snapshot:
+        """Lets stand again what stood once, in one new snapshot; nothing is erased. See `rollback.planned`.
+
+        `envelopes` are the signed proposal and its approvals, to be held in the log; who may sign them is the policy's
+        business. Raises NotFoundError where the plan changes nothing, ConflictError where the ledger is no longer where
+        it starts; see `admit` for the rest.
+        """
+        with self._write_turn() as (session, _), session.writing():
+            writing = Writing(session, self.context, sealer, now, base, self._withdrawals)
+            writing.roll_back(plan, envelopes)
+            return writing.seal("rollback", reason)
+
+    def decide(
+        self, decision: Decision, sealer: Sealer, now: int, *, base: TrustedSnapshot | None = None
+    ) -> Snapshot:
+        """Enters what somebody decided about a version that waits, in a snapshot of its own.
+
+        What is approved and settled stands from there on and supersedes what stood; what is rejected and settled is
+        taken out. Raises NotFoundError where it does not wait, ConflictError for a decision that is in the log already,
+        LedgerError for one that is about something else; see `admit` for the rest.
+        """
+        with self._write_turn() as (session, _), session.writing():
+            writing = Writing(session, self.context, sealer, now, base, self._withdrawals)
+            writing.decide(decision, Desk(self.context, self.embedder))
+            return writing.seal("review", decision.told)
+
     def reseal(
         self, sealer: Sealer, now: int, *, reason: str | None = None, base: TrustedSnapshot | None = None
     ) -> Snapshot:
@@ -305,6 +342,11 @@ class Ledger:
         """See View.documents."""
         with self.view() as view:
             return list(view.documents())
+
+    def active_documents(self) -> list[VersionRow]:
+        """See View.active_documents."""
+        with self.view() as view:
+            return view.active_documents()
 
     def passages(self, chunk_ids: Sequence[int] | Ids) -> list[StoredPassage | UnprovedPassage]:
         """See View.passages; use a view to have the head of the same commit."""

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from trustrag.errors import LedgerError
 from trustrag.ledger.connection import FAILURES, failed, translated
-from trustrag.ledger.model import Ruling, Snapshot, VersionRow
+from trustrag.ledger.model import Decision, Ruling, Snapshot, VersionRow
 from trustrag.ledger.rows import (
     CHUNK,
     SNAPSHOT,
@@ -106,8 +106,7 @@ class Session:
 
     def vector_rows(self) -> int:
         """How many rows of the vector file count."""
-        row = self._row("SELECT value FROM setting WHERE name = 'vectors'")
-        text = as_text(row[0], "setting vectors") if row else ""
+        text = self.settings().get("vectors", "")
         if not (text.isascii() and text.isdigit() and len(text) < 16):
             raise LedgerError("ledger.db does not say how many vectors there are")
         return int(text)
@@ -254,8 +253,7 @@ class Session:
 
     def chunk_rows(self) -> int:
         """How many chunks there are."""
-        row = self._row("SELECT count(*) FROM chunk")
-        return as_integer(row[0] if row else None, "number of chunks")
+        return self._count("chunk")
 
     def chunk_nodes(self, chunk_id: int) -> bytes:
         return self._blob("SELECT nodes FROM chunk WHERE id = ?", chunk_id, f"chunk {chunk_id}")
@@ -321,8 +319,8 @@ class Session:
         rows = [(until, row) for row in version_rows]
         self._many(f"UPDATE standing SET until = ? WHERE version = ? AND {_NOW}", rows)
 
-    def start_standing(self, row_id: int, since: int, entry: bytes) -> None:
-        """Lets a waiting row stand."""
+    def start_standing(self, row_id: int, since: int | None, entry: bytes) -> None:
+        """Lets a waiting row stand, or (None) wait on with another entry."""
         self._run("UPDATE standing SET since = ?, entry = ? WHERE id = ?", since, entry, row_id)
 
     def _standing(self, condition: str, *values: Value) -> list[StandingRow]:
@@ -341,7 +339,7 @@ class Session:
         rows = self._iterate("SELECT id, hash FROM node ORDER BY id")
         return ((as_integer(row[0], "node.id"), as_blob(row[1], "node.hash", 32)) for row in rows)
 
-    def add_ruling(self, snapshot: int, item: Ruling) -> None:
+    def add_ruling(self, snapshot: int, item: Ruling | Decision) -> None:
         self._run(
             "INSERT INTO ruling (snapshot, action, doc_id, source, version, reason)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -359,10 +357,10 @@ class Session:
         return [as_integer(row[0], "ruling.snapshot") for row in rows]
 
     def quarantines(self) -> list[tuple[int, bool, str | None, str | None]]:
-        """(snapshot, whether it quarantined or else restored, document, source) of these rulings, oldest first."""
+        """(snapshot, whether it struck or else restored, document, source) of these rulings, oldest first."""
         rows = self._rows(
-            "SELECT snapshot, action = 'quarantine', doc_id, source FROM ruling"
-            " WHERE action IN ('quarantine', 'restore') ORDER BY id"
+            "SELECT snapshot, action <> 'restore', doc_id, source FROM ruling"
+            " WHERE action IN ('quarantine', 'reject', 'restore') ORDER BY id"
         )
         return [
             (
@@ -426,6 +424,11 @@ class Session:
             *term,
         )
 
+    def versions_under(self, name: str) -> Ids:
+        """int64[n]: the version rows, in order, whose metadata has a field of this name."""
+        sql = "SELECT DISTINCT version FROM version_term WHERE term IN (SELECT id FROM term WHERE name = ?) ORDER BY version"
+        return self._integers(sql, name)
+
     def has_term(self, version_row: int, term: Term) -> bool:
         """Whether this version is filed under this term."""
         row = self._row(
@@ -438,8 +441,7 @@ class Session:
 
     def term_total(self) -> int:
         """Under how many terms all versions together are filed."""
-        row = self._row("SELECT count(*) FROM version_term")
-        return as_integer(row[0] if row else None, "number of terms")
+        return self._count("version_term")
 
     # -- running statements
 
@@ -477,9 +479,8 @@ class Session:
                 # By hand: `yield from` a cursor would close it itself, in whatever state its connection is.
                 yield from iter(cursor.fetchone, None)
             finally:
-                with suppress(
-                    sqlite3.ProgrammingError
-                ):  # nobody went on, and the connection was closed meanwhile
+                # Nobody went on, and the connection was closed meanwhile.
+                with suppress(sqlite3.ProgrammingError):
                     cursor.close()
 
     def _integers(self, sql: str, *values: Value) -> Ids:
@@ -488,6 +489,10 @@ class Session:
             return np.fromiter(chain.from_iterable(self._rows(sql, *values)), dtype=np.int64)
         except (TypeError, ValueError, OverflowError):
             raise LedgerError("ledger.db holds something else where only integers belong") from None
+
+    def _count(self, table: str) -> int:
+        row = self._row(f"SELECT count(*) FROM {table}")
+        return as_integer(row[0] if row else None, f"number of rows of {table}")
 
     def _blob(self, sql: str, key: int, what: str) -> bytes:
         row = self._row(sql, key)

@@ -9,7 +9,7 @@ be sealed by the next honest writer.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from trustrag.errors import LedgerError
 from trustrag.ledger.rows import StandingRow
@@ -18,7 +18,6 @@ from trustrag.provenance.canonical import Digest
 from trustrag.provenance.merkle import EMPTY_ROOT, inclusion_proof, leaf_hash, node_hash, root
 from trustrag.provenance.standing import BUCKETS, TOP_LEVELS, StandingEntry, StandingProof, bucket_of
 
-_KEPT_PASTS = 2
 _READ_AT_ONCE = 10_000  # ids in one statement; SQLite takes 32,766
 
 
@@ -61,15 +60,23 @@ def empty_node(number: int) -> bytes:
 
 
 class StandingTree:
-    """What stands, as one read transaction sees it: now, or as of a past snapshot."""
+    """What stands, as one read transaction sees it: now, or as of a past snapshot.
+
+    `kept` has the tree of the past that was asked for last, where it led to the root that was `signed`.
+    """
 
     def __init__(
-        self, session: Session, as_of: int | None = None, computed: "dict[int, Past] | None" = None
+        self,
+        session: Session,
+        as_of: int | None = None,
+        signed: Digest | None = None,
+        kept: "Kept | None" = None,
     ) -> None:
-        """`computed` may outlive the transaction: the past does not change, and what it holds is a hint as rows are."""
         self._session = session
         self._as_of = as_of
-        self._computed = {} if computed is None else computed
+        self._signed = signed
+        self._kept: Kept = {} if kept is None else kept
+        self._computed: Past | None = None
         self._nodes: dict[int, bytes] = {}
 
     def root(self) -> Digest:
@@ -98,15 +105,14 @@ class StandingTree:
         return tuple(self._nodes[number] for number in numbers)
 
     def _past(self) -> "Past | None":
-        if self._as_of is None:
-            return None
-        past = self._computed.get(self._as_of)
-        if past is None:
-            past = Past(self._session.standing_at(self._as_of))
-            while len(self._computed) >= _KEPT_PASTS:
-                self._computed.pop(next(iter(self._computed)), None)
-            self._computed[self._as_of] = past
-        return past
+        if self._as_of is not None and self._computed is None:
+            self._computed = self._kept.get(self._signed) if self._signed else None
+            if self._computed is None:
+                self._computed = Past(self._session.standing_at(self._as_of))
+                if self._signed and self._computed.root == self._signed:
+                    self._kept.clear()
+                    self._kept[self._signed] = self._computed
+        return self._computed
 
 
 class Past:
@@ -119,6 +125,14 @@ class Past:
         leaves = {BUCKETS + bucket: _node_of_rows(rows) for bucket, rows in self.buckets.items()}
         self.nodes = lift(leaves, empty_node)
 
+    @property
+    def root(self) -> Digest:
+        return Digest(self.nodes.get(1) or empty_node(1))
+
+
+Kept: TypeAlias = dict[Digest, Past]
+"""Trees of the past by their root."""
+
 
 class Replay:
     """What stood from one snapshot on, each held against the root that was signed for it.
@@ -128,16 +142,16 @@ class Replay:
 
     def __init__(self, session: Session, first: int, signed: Digest) -> None:
         self._session = session
-        self._entries = [_entry_of(row) for row in session.standing_at(first)]
+        self._stood = [(row, _entry_of(row)) for row in session.standing_at(first)]
         self._buckets: dict[int, dict[bytes, bytes]] = {}
-        for entry in self._entries:
-            self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(entry.encode())
+        for row, entry in self._stood:
+            self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(row.entry)
         self._nodes: dict[int, bytes] = {}
         self._lift(self._buckets, first, signed)
 
-    def entries(self) -> list[StandingEntry]:
+    def stood(self) -> list[tuple[StandingRow, StandingEntry]]:
         """What stood in the first snapshot."""
-        return self._entries
+        return self._stood
 
     def step(
         self, snapshot: int, signed: Digest

@@ -7,16 +7,19 @@ from itertools import groupby
 import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
+from trustrag.ledger import waiting
+from trustrag.ledger.history import Step, course
 from trustrag.ledger.log import Log, Proved, node_of
-from trustrag.ledger.model import Snapshot, SourceRows, VersionRow
+from trustrag.ledger.model import Held, Said, Snapshot, SourceRows, VersionRow
 from trustrag.ledger.rows import ChunkRow
 from trustrag.ledger.sqlite import Session
-from trustrag.ledger.standing import Past, StandingTree
+from trustrag.ledger.standing import Kept, StandingTree
 from trustrag.ledger.vectors import VectorFile
-from trustrag.provenance.canonical import Metadata
+from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head, LoggedEnvelope
 from trustrag.provenance.merkle import inclusion_path
+from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.standing import StandingEntry, StandingProof, standing_root
 from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors, term
 
@@ -31,7 +34,7 @@ class Memory:
     proved: Proved = field(default_factory=dict)
     entries: dict[bytes, StandingEntry] = field(default_factory=dict)
     spans: dict[tuple[int, tuple[str, ...] | None], Ids] = field(default_factory=dict)
-    past: dict[int, Past] = field(default_factory=dict)
+    past: Kept = field(default_factory=dict)
 
 
 class View:
@@ -47,6 +50,7 @@ class View:
         vectors: VectorFile,
         memory: Memory,
         at: int | None = None,
+        log_size: int | None = None,
         *,
         fading: bool = False,
     ) -> None:
@@ -57,9 +61,19 @@ class View:
         self._memory = memory
         self._snapshot = session.snapshot(at)
         self._log = Log(session, memory.proved)
-        self._tree = StandingTree(session, at, memory.past)
+        self._log_size = log_size
+        signed = self._snapshot.root if at is not None and self._snapshot is not None else None
+        self._tree = StandingTree(session, at, signed, memory.past)
         self._versions: dict[int, VersionRow | None] = {}
+        self._assignments: tuple[str, ...] | None = None
         self._proofs: dict[str, tuple[int, StandingEntry, StandingProof] | None] = {}
+
+    def past(self, version: int) -> "View":
+        """The same commit as of that snapshot; what it hands out is proved to be in the log of this view.
+
+        Computes the whole standing tree of then on its first proof, linear in what stood. The last one is kept.
+        """
+        return View(self._session, self._vectors, self._memory, version, self.snapshot().log_size)
 
     # -- what was sealed
 
@@ -81,9 +95,34 @@ class View:
         logged = self._log.logged(snapshot.log_index, snapshot.log_size)
         return Head(self._session.checkpoint(snapshot.version), logged)
 
+    def sealed(self) -> LoggedEnvelope:
+        """The signed snapshot in the log of this view. Raises NotFoundError as `snapshot`."""
+        return self._log.logged(self.snapshot().log_index, self._proved_in())
+
+    def course(self, first: int, head: TrustedSnapshot) -> Iterator[Step]:
+        """What became of documents from snapshot `first` (0: from before the first) to `head`, this view's, as signed.
+
+        To be used up within the view. Linear in what stood first and in all that moved since. Raises NotFoundError for
+        a snapshot that never was, LedgerError where log or rows are not what leads to the head's checkpoint.
+        """
+        checkpoint = head.checkpoint
+        if not 0 <= first <= head.version:
+            raise NotFoundError(f"there is no snapshot {first}: the last one is {head.version}")
+        if self._log.root(checkpoint.size) != checkpoint.root:
+            raise LedgerError("the log in ledger.db does not lead to its checkpoint: run trustrag audit")
+        return course(self._session, self._log, first, self.snapshot())
+
+    def _proved_in(self) -> int:
+        """The size of the log that proofs lead to."""
+        return self.snapshot().log_size if self._log_size is None else self._log_size
+
     def consistency(self, old_size: int, new_size: int) -> list[bytes]:
         """Proves that the log's first `new_size` entries extend its first `old_size`. Raises LedgerError."""
         return self._log.consistency(old_size, new_size)
+
+    def log_root(self, size: int) -> Digest:
+        """The root of the log's first `size` entries, from its stored nodes. Raises LedgerError beyond its end."""
+        return self._log.root(size)
 
     def envelope(self, index: int) -> Envelope:
         """The envelope of a log entry, unverified. Raises LedgerError when there is none, MalformedError when the
@@ -109,9 +148,13 @@ class View:
     def active(self, doc_id: str) -> VersionRow | None:
         """The version of a document that its row calls active; of a past view, the one that stood then."""
         if self._at is not None:
-            stood = self._tree.proof(doc_id)
-            return None if stood is None else self._version(stood[0].version)
+            return self.standing(doc_id)
         return next((row for row in self.versions(doc_id) if row.standing == "active"), None)
+
+    def standing(self, doc_id: str) -> VersionRow | None:
+        """The version whose entry stands, or stood in the snapshot that this view is of; unsigned as all rows are."""
+        proof = self._proof(doc_id)
+        return None if proof is None else self._version(proof[0])
 
     def publisher(self, doc_id: str) -> Envelope | None:
         """The source attestation of what stands under this name; None where nothing does.
@@ -139,6 +182,41 @@ class View:
         for _, versions in groupby(self._session.all_versions(), key=lambda row: row.doc_id):
             *_, newest = versions
             yield newest
+
+    def active_documents(self) -> list[VersionRow]:
+        """The version of each document that its row calls active, by document id; an older one after a rollback."""
+        rows = self._session.versions_in(("active",))
+        return sorted(rows, key=lambda row: row.doc_id)
+
+    # -- what waits
+
+    def waiting(self) -> list[VersionRow]:
+        """The versions that wait for people and never stood, in the order in which they came in."""
+        return list(waiting.waiting(self._session))
+
+    def never_stood(self, version: VersionRow) -> bool:
+        """Whether this version waited for people and was never let in."""
+        return waiting.last_wait(self._session, version) is not None
+
+    def held(self, doc_id: str, version: int | None = None) -> Held:
+        """What waits under this name (of this version, by default the newest that waits). Raises NotFoundError."""
+        if self._assignments is None:
+            self._assignments = waiting.assignments(self._session)
+        parts = self._session, self._vectors, self._log
+        return waiting.held(*parts, doc_id, version, self.snapshot(), self._assignments)
+
+    def said(self) -> list[Said]:
+        """What people said of ingests, oldest first, as it was logged. Raises LedgerError where the log was changed."""
+        return list(waiting.said(self._session, self._log, self.snapshot()))
+
+    def ingest_index(self, version: VersionRow) -> int | None:
+        """Where the log holds the ingest statement of a version, as its last entry says; None where that is missing."""
+        stays = self._session.standing_of(version.row)
+        return StandingEntry.parse(stays[-1].entry).ingest_index if stays else None
+
+    def published(self, source: str) -> list[VersionRow]:
+        """Every version that came in from a source, whatever became of it."""
+        return self._session.versions_in(("active", "superseded", "quarantined", "withdrawn"), source)
 
     def record(self, source: str) -> SourceRows:
         """What became of all that a source published, now; nothing for a name that never did."""
@@ -205,6 +283,22 @@ class View:
             spans = spans[np.isin(spans[:, 0], having, assume_unique=True)]
         return _expand(spans[:, 1:], self.chunk_total())
 
+    def stands(self) -> Iterator[tuple[Digest, range]]:
+        """The digest of each standing entry, and the chunks of its version. Like all rows, a claim.
+
+        Raises LedgerError where the spans of chunks make no sense.
+        """
+        self.select()
+        spans = {row: (first, count) for row, first, count in self._standing_spans(None).tolist()}
+        for stay in self._session.standing_now():
+            first, count = spans.get(stay.version, (0, 0))
+            yield Digest.of(stay.entry), range(first, first + count)
+
+    def has_field(self, name: str) -> bool:
+        """Whether any standing document has a metadata field of this name, as far as the unsigned rows tell."""
+        standing = self._standing_spans(None)[:, 0]
+        return bool(np.isin(standing, self._session.versions_under(name)).any())
+
     def _standing_spans(self, sources: tuple[str, ...] | None) -> Ids:
         key = (self._snapshot.version if self._snapshot else 0, sources)
         spans = self._memory.spans.get(key)
@@ -232,7 +326,8 @@ class View:
         A row that is missing or damaged becomes an UnprovedPassage: one of them never hides the others.
         Raises NotFoundError when nothing was sealed.
         """
-        size = self.snapshot().log_size
+        self.snapshot()
+        size = self._proved_in()
         return [self._passage(int(chunk_id), size) for chunk_id in chunk_ids]
 
     def _passage(self, chunk_id: int, size: int) -> StoredPassage | UnprovedPassage:

@@ -11,13 +11,16 @@ from trustrag.errors import ConflictError, LedgerError, MalformedError, NotFound
 from trustrag.ledger.admission import Desk, Prepared
 from trustrag.ledger.history import Publisher, Sources, Withdrawals, swept
 from trustrag.ledger.log import Log
-from trustrag.ledger.model import Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.model import Decision, Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.rollback import Plan, Stay
 from trustrag.ledger.rows import ChunkRow, StandingRow
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import EMPTY_TREE, StandingChange
+from trustrag.ledger.waiting import waiting_version
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.checkpoint import Checkpoint, Note, VerifierKey, sign_checkpoint, verify_checkpoint
 from trustrag.provenance.envelope import Envelope, sign, verify
+from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.standing import StandingEntry, bucket_of
 from trustrag.provenance.statement import (
@@ -208,6 +211,53 @@ class Writing:
             )
         return replace(entry, reviews=(*entry.reviews, *more)).encode()
 
+    # -- decisions
+
+    def decide(self, decision: Decision, desk: Desk) -> None:
+        """Enters what somebody decided about a version that waits. Raises NotFoundError where it does not wait."""
+        version, stay = waiting_version(self._session, decision.doc_id, decision.version)
+        entry = StandingEntry.parse(stay.entry)
+        if (entry.doc_id, entry.version, entry.document) != (
+            version.doc_id,
+            version.version,
+            version.digest,
+        ):
+            raise _changed(version.doc_id)
+        standing = self._change({version.doc_id})
+        if decision.envelope is not None:
+            self._settle(decision, decision.envelope, version, stay, desk, standing)
+        self._root = standing.store()
+
+    def _settle(
+        self,
+        decision: Decision,
+        envelope: Envelope,
+        version: VersionRow,
+        stay: StandingRow,
+        desk: Desk,
+        standing: StandingChange,
+    ) -> None:
+        entry, approves = StandingEntry.parse(stay.entry), decision.action == "approve"
+        desk.require_verdict(envelope, approves, self._ingest_payload(entry), version.doc_id)
+        size = self._log.size
+        index = self._log.append(envelope)
+        if index != size:
+            raise ConflictError(f"{version.doc_id}: this very decision is in the log already")
+        if approves:
+            encoded = replace(entry, reviews=(*entry.reviews, (envelope.digest, index))).encode()
+            if decision.settles:
+                stood = standing.stood(version.doc_id)
+                if stood is not None and stood.version > version.version:
+                    raise ConflictError(
+                        f"version {stood.version} of {version.doc_id} stands: version {version.version} is older"
+                    )
+                self._replace(version.doc_id, standing, encoded)
+                self._session.set_standing([version.row], "active", ruled=self._version)
+            self._session.start_standing(stay.id, self._version if decision.settles else None, encoded)
+        elif decision.settles:
+            self._session.set_standing([version.row], "withdrawn", ruled=self._version)
+            self._session.add_ruling(self._version, decision)
+
     def _last_stay(self, version: VersionRow) -> StandingRow:
         stays = self._session.standing_of(version.row)
         if not stays:
@@ -279,6 +329,33 @@ class Writing:
             found = [row for row in considered if row.standing in _RULED_OVER[ruling.action]]
         return _required(found, ruling)
 
+    # -- going back
+
+    def roll_back(self, plan: Plan, envelopes: Sequence[Envelope]) -> None:
+        """Lets stand what the plan brings back, ends what it ends, and logs who proposed and approved it."""
+        last = self._last
+        if last is None or (last.version, last.root) != (plan.present, plan.present_root):
+            raise ConflictError(f"the ledger is no longer at snapshot {plan.present}: plan the rollback anew")
+        if not (plan.back or plan.gone):
+            raise NotFoundError(f"nothing to roll back: what may stand of snapshot {plan.target} stands")
+        standing = self._change({*(stay.entry.doc_id for stay in plan.back), *plan.gone})
+        for doc_id in plan.gone:
+            rows = self._end(doc_id, standing)
+            self._session.set_standing(rows, "withdrawn", ruled=self._version)
+            standing.remove(doc_id)
+        for stay in plan.back:
+            self._bring_back(stay, standing)
+        for envelope in envelopes:
+            self._log.append(envelope)
+        self._root = standing.store()
+
+    def _bring_back(self, stay: Stay, standing: StandingChange) -> None:
+        said, encoded = stay.entry, stay.row.entry
+        version = self._version_row(stay.row.version, (said.doc_id, said.version, said.document))
+        self._replace(said.doc_id, standing, encoded)
+        self._session.add_standing(version.row, bucket_of(said.doc_id), said.doc_id, self._version, encoded)
+        self._session.set_standing([version.row], "active", ruled=self._version)
+
     # -- what stands
 
     def keep(self) -> None:
@@ -292,13 +369,17 @@ class Writing:
 
     def _replace(self, doc_id: str, standing: StandingChange, entry: bytes) -> None:
         """Lets `entry` stand; the version that did is superseded from this snapshot on."""
+        self._session.set_standing(self._end(doc_id, standing), "superseded")
+        standing.put(doc_id, entry)
+
+    def _end(self, doc_id: str, standing: StandingChange) -> list[int]:
+        """Ends what stands of a document in this snapshot; returns its version's row, or none where nothing did."""
         rows = [row.row for row in self._session.versions(doc_id) if row.standing == "active"]
         stood = standing.stood(doc_id)
         if rows != ([] if stood is None else [stood.row]):
             raise _changed(doc_id)
         self._session.end_standing(rows, self._version)
-        self._session.set_standing(rows, "superseded")
-        standing.put(doc_id, entry)
+        return rows
 
     # -- sealing
 
@@ -354,14 +435,21 @@ class Writing:
                     f"the ledger is at another snapshot than {base.version}, which this write is for"
                 )
             return
+        sealer = self._sealer
         try:
-            verify(envelope, self._sealer.seal.public_key)
-            verify_checkpoint(note, [VerifierKey(self._sealer.origin, self._sealer.log.public_key)])
+            verify(envelope, _key_of(envelope, (sealer.seal.public_key, *sealer.seal_keys)))
+            log_keys = {sealer.log.public_key, *sealer.log_keys}
+            verify_checkpoint(note, [VerifierKey(sealer.origin, key) for key in log_keys])
         except (SignatureError, MalformedError) as error:
             raise LedgerError(
                 "the last snapshot is not signed by the keys that would seal the next one: give the snapshot"
                 " that the policy accepted as `base`"
             ) from error
+
+
+def _key_of(envelope: Envelope, keys: Sequence[PublicKey]) -> PublicKey:
+    """The key of these that the envelope claims; the first where it is none of them, and will not verify."""
+    return next((key for key in keys if key.key_id == envelope.key_id), keys[0])
 
 
 def _required(found: list[VersionRow], ruling: Ruling) -> list[VersionRow]:

@@ -11,14 +11,18 @@ from typing import Protocol
 
 import numpy as np
 
-from trustrag.errors import AuthorityError, MalformedError, Refusal, TrustragError, VerificationError
+from trustrag.errors import AuthorityError, Refusal, TrustragError
 from trustrag.ledger import Ids, Ledger, Problem, StoredPassage, UnprovedPassage, View, check
+from trustrag.monitor.audited import Audited
+from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.provenance.evidence import AnySnapshot, VerifiedPassage
+from trustrag.provenance.past import PastSnapshot
 from trustrag.provenance.policy import Policy, TrustedSnapshot
 from trustrag.provenance.statement import (
     IngestStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     WithdrawalStatement,
@@ -40,6 +44,9 @@ class Refused(Protocol):
     def chunk(self) -> int: ...
 
     @property
+    def refusal(self) -> Refusal: ...
+
+    @property
     def reason(self) -> str: ...
 
 
@@ -52,8 +59,11 @@ class Gate(Protocol):
     def accept(self, view: View, now: int) -> TrustedSnapshot:
         """The snapshot that this view shows, or VerificationError."""
 
+    def past(self, view: View, today: TrustedSnapshot, version: int, now: int) -> tuple[View, PastSnapshot]:
+        """What stood in an earlier snapshot, or VerificationError."""
+
     def prove_all(
-        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: TrustedSnapshot, now: int
+        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: AnySnapshot, now: int
     ) -> Sequence[VerifiedPassage | Refused]:
         """Each of them, verified or refused."""
 
@@ -65,48 +75,133 @@ class Indexed(Protocol):
         """The ids in the index at the newest snapshot, int64[n], sorted."""
 
 
+class AuditMemory(Protocol):
+    """Where an audit finds what the last one proved, and leaves what it proved itself, out of reach of the store."""
+
+    def read(self) -> Audited | None:
+        """What was left, if anything was."""
+
+    def write(self, audited: Audited) -> None:
+        """Keep this instead."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """How much was verified, and what is wrong. An empty `problems` is the only good answer."""
+    """How much was verified, and what is wrong. An empty `problems` is the only good answer.
+
+    `remembered` of the standing passages rest on signatures that an earlier audit proved, and this one did not again.
+    """
 
     entries: int
     passages: int
+    remembered: int
     index_rows: int
     problems: tuple[Problem, ...]
 
 
 def audit(
-    ledger: Ledger, gate: Gate, index: Indexed, *, now: int, progress: Progress | None = None
+    ledger: Ledger,
+    gate: Gate,
+    index: Indexed,
+    *,
+    now: int,
+    memory: AuditMemory | None = None,
+    progress: Progress | None = None,
 ) -> AuditReport:
-    """Audit a whole store at `now` (unix seconds). Never raises for what is wrong with it: that is its report."""
+    """Audit a whole store at `now` (unix seconds). Never raises for what is wrong with it: that is its report.
+
+    With `memory` the signatures that an earlier audit proved under the same policy are not proved again, see `audited`;
+    all hashes are. Where a hash is wrong, all is proved again. What was proved is kept, also when this is interrupted.
+    """
     problems = list(check(ledger))
     indexed, found = _index(index)
+    kept = memory.read() if memory is not None and not problems else None
     problems += found
-    entries = passages = 0
     try:
         with ledger.view() as view:
-            entries = view.snapshot().log_size
-            problems += _signatures(view, entries, gate.policy)
-            snapshot = gate.accept(view, now)
+            run = _Run(view, gate, now, kept)
+            try:
+                problems += run.signatures()
+                problems += run.passages(gate.accept(view, now), progress)
+            except TrustragError as error:
+                problems.append(Problem("the head of the ledger", str(error)))
+            finally:
+                if memory is not None:
+                    memory.write(run.audited)
             standing = view.select()
-            passages = len(standing)
-            problems += _passages(view, standing, gate, snapshot, now, progress)
             problems += _compared(standing, indexed)
+            return AuditReport(run.entries, len(standing), run.remembered, len(indexed), tuple(problems))
     except TrustragError as error:
         problems.append(Problem("the head of the ledger", str(error)))
-    return AuditReport(entries, passages, len(indexed), tuple(problems))
+        return AuditReport(0, 0, 0, len(indexed), tuple(problems))
 
 
-def _signatures(view: View, entries: int, policy: Policy) -> Iterator[Problem]:
-    for index in range(entries):
-        try:
-            _require_authority(view.envelope(index), policy, index)
-        except (VerificationError, MalformedError) as error:
-            # A key that was revoked since stays in the log with what it signed; what still stands of it is told below.
-            if not (isinstance(error, AuthorityError) and error.refusal is Refusal.REVOKED_KEY):
-                yield Problem(f"log entry {index}", str(error))
-        except TrustragError as error:
-            yield Problem(f"log entry {index}", str(error))
+class _Run:
+    """The signatures of one audit: what was known, what was proved, what is wrong."""
+
+    def __init__(self, view: View, gate: Gate, now: int, kept: Audited | None) -> None:
+        self._view = view
+        self._gate = gate
+        self._now = now
+        self.entries = view.snapshot().log_size
+        policy = gate.policy.digest
+        known = (
+            kept if kept is not None and kept.policy == policy and self._extends(kept) else Audited(policy)
+        )
+        self._signed, self._root = known.log_size, known.log_root
+        self._known = {digest: until for digest, until in known.entries.items() if now < until}
+        self._proved: dict[Digest, int] = {}
+        self.remembered = 0
+
+    def _extends(self, kept: Audited) -> bool:
+        """Whether the log still begins with the entries that were proved. Every one of them is hashed into this root."""
+        return kept.log_size <= self.entries and self._view.log_root(kept.log_size) == kept.log_root
+
+    @property
+    def audited(self) -> Audited:
+        """What is proved by now."""
+        return Audited(self._gate.policy.digest, self._signed, self._root, self._proved)
+
+    def signatures(self) -> Iterator[Problem]:
+        """Log entries that nobody may have signed."""
+        wrong = 0
+        for index in range(self._signed, self.entries):
+            try:
+                _require_authority(self._view.envelope(index), self._gate.policy, index)
+            except TrustragError as error:
+                # A key that was revoked since stays in the log with what it signed; what still stands of it is told
+                # below.
+                if not (isinstance(error, AuthorityError) and error.refusal is Refusal.REVOKED_KEY):
+                    wrong += 1
+                    yield Problem(f"log entry {index}", str(error))
+        if not wrong:
+            self._signed, self._root = self.entries, self._view.log_root(self.entries)
+
+    def passages(self, snapshot: TrustedSnapshot, progress: Progress | None) -> Iterator[Problem]:
+        """Passages that stand and do not pass the gate. A standing entry that was proved before is not proved again."""
+        stands = list(self._view.stands())
+        total, done = sum(len(chunks) for _, chunks in stands), 0
+        for entry, chunks in stands:
+            if entry in self._known:
+                self._proved[entry] = self._known[entry]
+                self.remembered += len(chunks)
+            else:
+                yield from self._prove(entry, chunks, snapshot)
+            done += len(chunks)
+            if progress is not None:
+                progress(done, total, "")
+
+    def _prove(self, entry: Digest, chunks: range, snapshot: TrustedSnapshot) -> Iterator[Problem]:
+        ends = []
+        for start in range(0, len(chunks), _BLOCK):
+            block = chunks[start : start + _BLOCK]
+            for result in self._gate.prove_all(self._view.passages(block), snapshot, self._now):
+                if isinstance(result, VerifiedPassage):
+                    ends.append(result.expires)
+                else:
+                    yield Problem(f"{result.doc_id} chunk {result.chunk + 1}", result.reason)
+        if len(ends) == len(chunks) > 0:
+            self._proved[entry] = min(ends)
 
 
 def _require_authority(envelope: Envelope, policy: Policy, index: int) -> None:
@@ -121,18 +216,8 @@ def _require_authority(envelope: Envelope, policy: Policy, index: int) -> None:
             policy.authorise(envelope, SnapshotStatement, log_index=index)
         case WithdrawalStatement():
             policy.authorise(envelope, WithdrawalStatement, log_index=index)
-
-
-def _passages(
-    view: View, standing: Ids, gate: Gate, snapshot: TrustedSnapshot, now: int, progress: Progress | None
-) -> Iterator[Problem]:
-    for start in range(0, len(standing), _BLOCK):
-        block = standing[start : start + _BLOCK]
-        for result in gate.prove_all(view.passages(block), snapshot, now):
-            if not isinstance(result, VerifiedPassage):
-                yield Problem(f"{result.doc_id} chunk {result.chunk + 1}", result.reason)
-        if progress is not None:
-            progress(start + len(block), len(standing), "")
+        case RollbackStatement():
+            policy.authorise(envelope, RollbackStatement, log_index=index)
 
 
 def _index(index: Indexed) -> tuple[Ids, list[Problem]]:

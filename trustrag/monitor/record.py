@@ -18,9 +18,9 @@ from typing import TypeAlias
 import numpy as np
 
 from trustrag.consistency import Passage, compare
+from trustrag.consistency.testimony import said_of
 from trustrag.ledger import Ids, Ledger, SourceRows, View
 from trustrag.monitor.audit import Gate
-from trustrag.monitor.testimony import said_of
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.parties import Bounds, Source
@@ -171,7 +171,9 @@ def _missing(record: SourceRecord, bounds: Bounds) -> list[str]:
     if contradicted:
         missing.append(f"{_documents(contradicted)} contradicted by what others said before")
     if record.held:
-        missing.append(f"{_documents(len(record.held))} held ({_some(record.held)}): restore or withdraw")
+        missing.append(
+            f"{_documents(len(record.held))} held ({_some(record.held)}): review, restore or withdraw"
+        )
     if record.unproved:
         missing.append(
             f"{_documents(len(record.unproved))} not to be proved ({_some(record.unproved)}): audit the store"

@@ -12,12 +12,13 @@ snapshot. The digests of text, metadata and vector are computed anew each time: 
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from hashlib import sha256
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, TypeAlias, TypeVar, final
 
 from trustrag.errors import AuthorityError, ProofError, Refusal, StaleError
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest, Metadata, parse_metadata, rfc3339
 from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.past import PastSnapshot
 from trustrag.provenance.policy import (
     Attested,
     Policy,
@@ -35,6 +36,9 @@ from trustrag.provenance.statement import (
     SourceStatement,
     Statement,
 )
+
+AnySnapshot: TypeAlias = TrustedSnapshot | PastSnapshot
+"""What a passage is proved under: what stands, or what stood once."""
 
 P = TypeVar("P", bound=Statement)
 _SEAL: Final = object()
@@ -75,9 +79,11 @@ class Evidence:
 class VerifiedPassage:
     """A passage that was proved. Only `verify_passage` makes one.
 
-    `vector` is little-endian float32; `trust` is in thousandths; `key_id` is of the source's key, and
-    `source_index` the place of its attestation in the log; `start` and `end` are characters of the document.
-    Times are unix seconds; `expires` is the earliest end of snapshot, entry and attestation.
+    `vector` is little-endian float32; `trust` is in thousandths; `key_id` is of the source's key, and `source_index`
+    the place of its attestation in the log; `reviewers` are the people who approved it, by name; `start` and `end` are
+    characters of the document. Times are unix seconds; `expires` is the earliest end of snapshot, entry and attestation.
+    `as_of` is None for what stands; for what stood once it is when that snapshot was sealed, and whether it still stands
+    is not said.
     """
 
     text: str
@@ -98,9 +104,11 @@ class VerifiedPassage:
     trust: int
     probation: bool
     key_id: str
+    reviewers: tuple[str, ...]
     source_index: int
     issued_at: int
     snapshot_version: int
+    as_of: int | None
     expires: int
     seal: InitVar[object]
 
@@ -129,6 +137,7 @@ class _Standing:
     claim: DocumentClaim
     source: Source
     key_id: str
+    reviewers: tuple[str, ...]
     issued_at: int
     expires: int
 
@@ -191,7 +200,7 @@ def verify_passage(
     vector: bytes,
     evidence: Evidence,
     policy: Policy,
-    snapshot: TrustedSnapshot,
+    snapshot: AnySnapshot,
     *,
     context: Context,
     now: int,
@@ -199,11 +208,12 @@ def verify_passage(
 ) -> VerifiedPassage:
     """Proves one passage for the caller's context, or raises VerificationError or MalformedError.
 
-    `metadata` is canonical JSON, `vector` little-endian float32, `now` unix seconds.
+    `metadata` is canonical JSON, `vector` little-endian float32, `now` unix seconds. Under a snapshot of the past, the
+    envelopes are in today's log, and the passage says `as_of`.
     """
     if context != policy.context:
         raise AuthorityError(Refusal.WRONG_CONTEXT, "the policy is for another store or collection")
-    policy.require_current(snapshot, now)
+    policy.require_current(snapshot.today if isinstance(snapshot, PastSnapshot) else snapshot, now)
     leaf = evidence.leaf
     # A lone surrogate has no UTF-8, and must not crash the gate: its digest is simply never the signed one.
     _require_same(leaf.text, text.encode(errors="surrogatepass"), Refusal.TAMPERED_TEXT, "text")
@@ -245,7 +255,7 @@ def _check_leaf(leaf: ChunkLeaf, path: Sequence[bytes], entry: StandingEntry, cl
         raise ProofError(Refusal.TAMPERED_METADATA, f"{name} carries metadata that its source did not sign")
 
 
-def _prove_entry(evidence: Evidence, policy: Policy, snapshot: TrustedSnapshot, facts: _Facts) -> _Standing:
+def _prove_entry(evidence: Evidence, policy: Policy, snapshot: AnySnapshot, facts: _Facts) -> _Standing:
     """What the entry's signers say of the document, once all of it is proved under this snapshot."""
     entry = evidence.entry
     # The snapshot's digest stands for the standing root, the checkpoint's root for the log that it ends.
@@ -264,7 +274,7 @@ def _prove_entry(evidence: Evidence, policy: Policy, snapshot: TrustedSnapshot, 
         for review in evidence.reviews
     ]
     claim = policy.claim(source, entry.doc_id, entry.version)
-    policy.check_reviews(reviews, ingest.payload, ingest.key, source.key)
+    reviewers = policy.check_reviews(reviews, ingest, source)
     if not _named(evidence):
         reason = f"the envelopes shown for {entry.doc_id} are not those that its entry names"
         raise ProofError(Refusal.NOT_IN_SNAPSHOT, reason)
@@ -272,7 +282,7 @@ def _prove_entry(evidence: Evidence, policy: Policy, snapshot: TrustedSnapshot, 
     said = source.statement
     expires = min(end for end in (entry.expires, said.expires, snapshot.expires) if end is not None)
     publisher = policy.publisher(source)
-    standing = _Standing(claim, publisher, source.key.key_id, said.issued_at, expires)
+    standing = _Standing(claim, publisher, source.key.key_id, reviewers, said.issued_at, expires)
     facts.entries[key] = standing
     return standing
 
@@ -327,7 +337,7 @@ def _passage(
     vector: bytes,
     evidence: Evidence,
     standing: _Standing,
-    snapshot: TrustedSnapshot,
+    snapshot: AnySnapshot,
 ) -> VerifiedPassage:
     leaf, claim, source = evidence.leaf, standing.claim, standing.source
     return VerifiedPassage(
@@ -349,9 +359,11 @@ def _passage(
         trust=source.trust,
         probation=source.probation,
         key_id=standing.key_id,
+        reviewers=standing.reviewers,
         source_index=evidence.entry.source_index,
         issued_at=standing.issued_at,
         snapshot_version=snapshot.version,
+        as_of=snapshot.statement.issued_at if isinstance(snapshot, PastSnapshot) else None,
         expires=standing.expires,
         seal=_SEAL,
     )

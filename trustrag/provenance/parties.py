@@ -1,38 +1,55 @@
-"""The parties of a policy: keys with their time, roles, sources, the log and its witnesses.
+"""The parties of a policy: keys with their time, roles, reviewers, sources, the log and its witnesses.
 
 Keys are valid between two log indices, never between two dates: a thief can write any date, and no thief can
 write into the past of an append-only log. Trust is in thousandths, since what is signed holds no floats.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from trustrag.errors import AuthorityError, MalformedError, Refusal
-from trustrag.provenance.canonical import Encodable, Fields
+from trustrag.provenance.canonical import Digest, Encodable, Fields
 from trustrag.provenance.checkpoint import COSIGNATURE, VerifierKey
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import check_integer, check_segment, check_text, read_texts
 from trustrag.provenance.statement import Context
 
+MAX_REASON_BYTES: Final = 2048
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyKey:
-    """A public key and the log indices at which it may speak, first and last included."""
+    """A public key and the log indices at which it may speak, first and last included.
+
+    `reason` says why it was retired or revoked, where somebody said so.
+    """
 
     key: PublicKey
     first_valid_index: int = 0
     last_valid_index: int | None = None
     revoked: bool = False
+    reason: str | None = None
 
     def __post_init__(self) -> None:
         check_integer(self.first_valid_index, "firstValidIndex")
         if self.last_valid_index is not None:
             check_integer(self.last_valid_index, "lastValidIndex", self.first_valid_index)
+        if self.reason is not None:
+            check_text(self.reason, "reason", MAX_REASON_BYTES)
+            if self.speaks:
+                raise MalformedError("a key that may still speak has no reason for its end")
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it may sign what is yet to come: neither retired nor revoked."""
+        return not self.revoked and self.last_valid_index is None
 
     def objection(self, log_index: int) -> AuthorityError | None:
         """Why the key may not speak at this index of the log, or None when it may."""
         name = f"key {self.key.key_id[:16]}"
         if self.revoked:
-            return AuthorityError(Refusal.REVOKED_KEY, f"{name} is revoked")
+            why = "" if self.reason is None else f": {self.reason}"
+            return AuthorityError(Refusal.REVOKED_KEY, f"{name} is revoked{why}")
         if log_index < self.first_valid_index:
             reason = f"{name} speaks from log index {self.first_valid_index} on, not at {log_index}"
             return AuthorityError(Refusal.UNKNOWN_KEY, reason)
@@ -42,11 +59,13 @@ class PolicyKey:
         return None
 
     def to_json(self) -> dict[str, Encodable]:
+        ended: dict[str, Encodable] = {} if self.reason is None else {"reason": self.reason}
         return {
             "key": self.key.hex,
             "firstValidIndex": self.first_valid_index,
             "lastValidIndex": self.last_valid_index,
             "revoked": self.revoked,
+            **ended,
         }
 
     @classmethod
@@ -56,6 +75,7 @@ class PolicyKey:
             fields.integer("firstValidIndex"),
             fields.nullable("lastValidIndex", fields.integer),
             fields.boolean("revoked"),
+            fields.optional("reason", lambda name: fields.text(name, max_bytes=MAX_REASON_BYTES)),
         )
 
 
@@ -76,6 +96,63 @@ class Role:
     @classmethod
     def from_fields(cls, fields: Fields) -> "Role":
         return cls(read_keys(fields), fields.integer("threshold"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """A person who looks at documents: one voice, with however many keys. A second key is no second opinion."""
+
+    name: str
+    keys: tuple[PolicyKey, ...]
+
+    def __post_init__(self) -> None:
+        check_segment(self.name, "reviewer name")
+        if not self.keys:
+            raise MalformedError(f"reviewer {self.name} needs a key")
+
+    @property
+    def active(self) -> bool:
+        """Whether a key of theirs may still sign."""
+        return any(key.last_valid_index is None and not key.revoked for key in self.keys)
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {"name": self.name, "keys": [key.to_json() for key in self.keys]}
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Reviewer":
+        return cls(fields.text("name"), read_keys(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewers:
+    """The people who review, and how many of them have to approve every document, whatever the screens say of it."""
+
+    people: tuple[Reviewer, ...] = ()
+    threshold: int = 0
+
+    def __post_init__(self) -> None:
+        if len({person.name for person in self.people}) != len(self.people):
+            raise MalformedError("two reviewers have one name")
+        if not 0 <= self.threshold <= self.able:
+            raise MalformedError(f"a threshold of {self.threshold} cannot be met by {self.able} reviewers")
+
+    @property
+    def able(self) -> int:
+        """How many of them may still approve something."""
+        return sum(person.active for person in self.people)
+
+    @property
+    def keys(self) -> tuple[PolicyKey, ...]:
+        """The keys of all of them."""
+        return tuple(key for person in self.people for key in person.keys)
+
+    def to_json(self) -> dict[str, Encodable]:
+        return {"people": [person.to_json() for person in self.people], "threshold": self.threshold}
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> "Reviewers":
+        people = tuple(Reviewer.from_fields(item) for item in fields.objects("people"))
+        return cls(people, fields.integer("threshold"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +210,8 @@ class Source:
     """A named publisher. `scope` holds prefixes of tenant/collection/docId.
 
     `trust` is what is in force, in thousandths, and `moved` how far its record has moved it from what the operator
-    said (`prior`).
+    said (`prior`). `contract` is the digest of what its documents have to be like; `reviews` is how many people have to
+    approve one that the screens held. Both are signed here, so that no edited file or row asks for less.
     """
 
     name: str
@@ -144,6 +222,8 @@ class Source:
     active: bool = True
     probation: bool = False
     moved: int = 0
+    contract: Digest | None = None
+    reviews: int = 0
 
     def __post_init__(self) -> None:
         check_segment(self.name, "source name")
@@ -157,6 +237,7 @@ class Source:
                 raise MalformedError(f"scope {prefix!r} has an empty segment")
         if not 0 <= self.trust <= 1000 or not 0 <= self.prior <= 1000:
             raise MalformedError(f"trust of source {self.name} must be 0 to 1000 thousandths")
+        check_integer(self.reviews, "reviews")
 
     @property
     def prior(self) -> int:
@@ -178,6 +259,8 @@ class Source:
             "trust": self.trust,
             "status": "active" if self.active else "suspended",
             "probation": self.probation,
+            "contract": None if self.contract is None else self.contract.hex,
+            "reviews": self.reviews,
         }
 
     @classmethod
@@ -192,6 +275,8 @@ class Source:
             active=fields.text("status") == "active",
             probation=fields.boolean("probation"),
             moved=trust - fields.integer("prior"),
+            contract=fields.nullable("contract", fields.digest),
+            reviews=fields.integer("reviews"),
         )
 
 

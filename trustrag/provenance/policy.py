@@ -19,12 +19,24 @@ from trustrag.provenance.checkpoint import Note, verify_checkpoint, verify_cosig
 from trustrag.provenance.envelope import Envelope, verify
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import check_integer
-from trustrag.provenance.parties import Bounds, Log, PolicyKey, Role, Source, Witness, read_keys
+from trustrag.provenance.parties import (
+    Bounds,
+    Log,
+    PolicyKey,
+    Reviewer,
+    Reviewers,
+    Role,
+    Source,
+    Witness,
+    read_keys,
+)
 from trustrag.provenance.statement import (
     Context,
     DocumentClaim,
     IngestStatement,
+    RejectionStatement,
     ReviewStatement,
+    RollbackStatement,
     SnapshotStatement,
     SourceStatement,
     Statement,
@@ -40,6 +52,8 @@ __all__ = [
     "Policy",
     "PolicyKey",
     "Purpose",
+    "Reviewer",
+    "Reviewers",
     "Role",
     "SeenCheckpoint",
     "Source",
@@ -52,7 +66,7 @@ POLICY_FORMAT: Final = T + "policy/v1"
 MAX_POLICY_BYTES: Final = 8 << 20
 CLOCK_SKEW: Final = 300  # seconds that an honest signer's clock may run ahead of ours
 
-Purpose: TypeAlias = Literal["source", "ingest", "screen", "review", "seal", "log", "witness"]
+Purpose: TypeAlias = Literal["source", "ingest", "screen", "review", "seal", "answer", "log", "witness"]
 P = TypeVar("P", bound=Statement)
 P_co = TypeVar("P_co", bound=Statement, covariant=True)
 
@@ -61,8 +75,10 @@ _PURPOSES: Final[dict[type, tuple[Purpose, ...]]] = {
     SourceStatement: ("source",),
     IngestStatement: ("ingest",),
     ReviewStatement: ("screen", "review"),
+    RejectionStatement: ("screen", "review"),
     SnapshotStatement: ("seal",),
     WithdrawalStatement: ("seal",),
+    RollbackStatement: ("seal", "review"),
 }
 
 
@@ -79,7 +95,8 @@ class SeenCheckpoint:
 class Attested(Generic[P_co]):
     """A statement by a key that today's policy lets say it. Only `Policy.authorise` makes one.
 
-    `payload` is the digest of the signed bytes, `envelope` that of the whole envelope.
+    `payload` is the digest of the signed bytes, `envelope` that of the whole envelope. `source` or `reviewer` is whose
+    key it is, where it is one of theirs.
     """
 
     statement: P_co
@@ -88,6 +105,7 @@ class Attested(Generic[P_co]):
     key: PublicKey
     role: Purpose
     source: Source | None
+    reviewer: str | None
     log_index: int
     seal: InitVar[object]
 
@@ -149,15 +167,16 @@ class TrustedSnapshot:
 class _Holder:
     purpose: Purpose
     key: PolicyKey
-    source: Source | None
+    source: Source | None = None
+    reviewer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Who may say what in one context. Any change of it is a new version; `digest` is of its encoding.
 
-    `snapshot_age` is how many seconds after its issue a snapshot may still be served; `standing` is how far the
-    record of a source may move its trust.
+    `snapshot_age` is how many seconds after its issue a snapshot may still be served; `answer` is who signs receipts of
+    what was found; `standing` is how far the record of a source may move its trust.
     """
 
     version: int
@@ -166,10 +185,11 @@ class Policy:
     log: Log
     ingest: Role
     screen: Role
-    review: Role
+    review: Reviewers
     seal: Role
     sources: tuple[Source, ...]
     snapshot_age: int
+    answer: Role = field(default_factory=lambda: Role((), 0))
     witnesses: tuple[Witness, ...] = ()
     quorum: int = 0
     standing: Bounds = field(default_factory=Bounds)
@@ -194,6 +214,11 @@ class Policy:
                 raise MalformedError(
                     f"trust of source {source.name} was moved beyond the bounds of the policy"
                 )
+            if source.reviews > self.review.able:
+                raise MalformedError(
+                    f"what is held of source {source.name} needs {source.reviews} reviewers, and there are "
+                    f"{self.review.able}"
+                )
         object.__setattr__(self, "_holders", self._place_keys())
         object.__setattr__(self, "digest", Digest.of(self.encode()))
 
@@ -201,12 +226,17 @@ class Policy:
         roles: list[tuple[Purpose, tuple[PolicyKey, ...]]] = [
             ("ingest", self.ingest.keys),
             ("screen", self.screen.keys),
-            ("review", self.review.keys),
             ("seal", self.seal.keys),
+            ("answer", self.answer.keys),
             ("log", self.log.keys),
             ("witness", tuple(witness.key for witness in self.witnesses)),
         ]
-        placed = [_Holder(purpose, key, None) for purpose, keys in roles for key in keys]
+        placed = [_Holder(purpose, key) for purpose, keys in roles for key in keys]
+        placed += [
+            _Holder("review", key, reviewer=person.name)
+            for person in self.review.people
+            for key in person.keys
+        ]
         placed += [_Holder("source", key, source) for source in self.sources for key in source.keys]
         # A key id is the digest of the raw key, so one key under two names is found here too.
         holders = {holder.key.key.key_id: holder for holder in placed}
@@ -228,6 +258,7 @@ class Policy:
                     "screen": self.screen.to_json(),
                     "review": self.review.to_json(),
                     "seal": self.seal.to_json(),
+                    "answer": self.answer.to_json(),
                 },
                 "sources": [source.to_json() for source in self.sources],
                 "witnesses": {
@@ -252,8 +283,9 @@ class Policy:
             log=Log(log.text("origin"), read_keys(log)),
             ingest=Role.from_fields(roles.fields("ingest")),
             screen=Role.from_fields(roles.fields("screen")),
-            review=Role.from_fields(roles.fields("review")),
+            review=Reviewers.from_fields(roles.fields("review")),
             seal=Role.from_fields(roles.fields("seal")),
+            answer=Role.from_fields(roles.fields("answer")),
             sources=tuple(Source.from_fields(source) for source in fields.objects("sources")),
             snapshot_age=fields.fields("maximumAge").integer("snapshot", minimum=1),
             witnesses=tuple(
@@ -277,10 +309,7 @@ class Policy:
         The key id in the envelope only points at a key of the policy; the policy's key then has to verify.
         Raises AuthorityError (unknown, revoked, or other context), SignatureError, MalformedError.
         """
-        holder = self._holders.get(envelope.key_id)
-        if holder is None or holder.purpose not in _PURPOSES[kind]:
-            reason = f"key {envelope.key_id[:16]} is none that the policy lets sign a {kind.__name__}"
-            raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+        holder = self._holder(envelope, _PURPOSES[kind])
         objection = holder.key.objection(log_index)
         if objection is not None:
             raise objection
@@ -288,7 +317,11 @@ class Policy:
         statement = parse_statement(payload)
         if not isinstance(statement, kind):
             raise MalformedError(f"expected a {kind.__name__}, and it is a {type(statement).__name__}")
-        if not isinstance(statement, ReviewStatement) and statement.context != self.context:
+        # A verdict has no context of its own: it is on one ingest, which has.
+        if (
+            not isinstance(statement, ReviewStatement | RejectionStatement)
+            and statement.context != self.context
+        ):
             raise AuthorityError(Refusal.WRONG_CONTEXT, "the statement was made for another collection")
         return Attested(
             statement,
@@ -297,9 +330,25 @@ class Policy:
             holder.key.key,
             holder.purpose,
             holder.source,
+            holder.reviewer,
             log_index,
             _SEAL,
         )
+
+    def answering(self, envelope: Envelope) -> PolicyKey:
+        """The key that a receipt points at, if it may sign receipts: still to be verified, and asked whether it may
+        speak at the place of the log that the receipt is of. Raises AuthorityError (UNKNOWN_KEY).
+        """
+        return self._holder(envelope, ("answer",)).key
+
+    def _holder(self, envelope: Envelope, purposes: tuple[Purpose, ...]) -> _Holder:
+        holder = self._holders.get(envelope.key_id)
+        if holder is None or holder.purpose not in purposes:
+            reason = (
+                f"key {envelope.key_id[:16]} is none that the policy lets speak as {' or '.join(purposes)}"
+            )
+            raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+        return holder
 
     def publisher(self, attested: Attested[SourceStatement]) -> Source:
         """Who made this statement; raises AuthorityError when it is suspended."""
@@ -325,23 +374,50 @@ class Policy:
     def check_reviews(
         self,
         reviews: Sequence[Attested[ReviewStatement]],
-        ingest: Digest,
-        ingest_key: PublicKey,
-        source_key: PublicKey,
-    ) -> None:
-        """Raises AuthorityError BELOW_THRESHOLD unless enough different keys approve the ingest payload.
+        ingest: Attested[IngestStatement],
+        source: Attested[SourceStatement],
+    ) -> tuple[str, ...]:
+        """The people who approve what was ingested; raises AuthorityError BELOW_THRESHOLD where that is not enough.
 
-        A reviewer is counted once however often it signs, and never when it also published or ingested.
+        What the screens let pass has the reviews of their keys. What they held has not, and stands only on people: as
+        many as the policy asks for this source, and one at the least. A key counts once however often it signs, a
+        person once with however many keys, and nobody who also published or ingested.
         """
-        for purpose, role in (("screen", self.screen), ("review", self.review)):
-            approving = {
-                review.key.raw
-                for review in reviews
-                if review.role == purpose and review.statement.subject == ingest
-            } - {ingest_key.raw, source_key.raw}
-            if len(approving) < role.threshold:
-                reason = f"{len(approving)} of {role.threshold} {purpose} keys approve this ingest"
-                raise AuthorityError(Refusal.BELOW_THRESHOLD, reason)
+        publisher = self.publisher(source)
+        counted = [
+            review
+            for review in reviews
+            if review.statement.subject == ingest.payload and review.key not in (ingest.key, source.key)
+        ]
+        screens = {review.key.raw for review in counted if review.role == "screen"}
+        people = {review.reviewer for review in counted if review.reviewer is not None}
+        people -= {publisher.name, publisher.owner}
+        passed = len(screens) >= self.screen.threshold
+        needed = self.review.threshold if passed else self.reviewers_needed(publisher)
+        if len(people) < needed:
+            held = "" if passed else f"{len(screens)} of {self.screen.threshold} screen keys and "
+            reason = f"{held}{len(people)} of {needed} reviewers approve this ingest"
+            raise AuthorityError(Refusal.BELOW_THRESHOLD, reason)
+        return tuple(sorted(people))
+
+    def reviewers_needed(self, source: Source) -> int:
+        """How many people have to approve what the screens held of a source."""
+        return max(1, self.review.threshold, source.reviews)
+
+    def check_rollback(
+        self, proposal: Attested[RollbackStatement], approvals: Sequence[Attested[RollbackStatement]]
+    ) -> None:
+        """Raises AuthorityError BELOW_THRESHOLD unless enough reviewers signed what the operator proposes.
+
+        The very same bytes, so the same step: an approval of another target, or of an earlier present, is none. A person
+        counts once, with however many keys.
+        """
+        approving = {
+            one.reviewer for one in approvals if one.reviewer is not None and one.payload == proposal.payload
+        }
+        if len(approving) < self.review.threshold:
+            reason = f"{len(approving)} of {self.review.threshold} reviewers approve this rollback"
+            raise AuthorityError(Refusal.BELOW_THRESHOLD, reason)
 
     def accept(
         self, note: bytes, *, newer_than: SeenCheckpoint | None, consistency: Sequence[bytes] = (), now: int

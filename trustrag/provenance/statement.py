@@ -1,10 +1,12 @@
-"""What can be said under a signature: in-toto Statement v1 and the five predicates we speak.
+"""What can be said under a signature: in-toto Statement v1 and the six predicates we speak.
 
     source      T source/v1           a publisher names its documents                  (a source key)
     ingest      SLSA Provenance v1    how documents became chunks and vectors          (an ingest key)
     review      in-toto SVR v0.2      what was found good about an ingest             (a screen or review key)
+    rejection   T rejection/v1        why an ingest is not to stand, for readers       (a screen or review key)
     snapshot    T snapshot/v1         the root of everything that stands               (a seal key)
     withdrawal  T withdrawal/v1       why something stopped standing, for readers      (a seal key)
+    rollback    T rollback/v1         back to what stood once, proposed and approved   (a seal key, review keys)
 
 Each class writes one form only. A payload is accepted when the value read from it encodes back to the very same bytes: so
 unknown fields, other spellings, and repeated parts that disagree are refused by one comparison. No value is written as null.
@@ -15,59 +17,71 @@ Sources: in-toto Statement v1 and Simple Verification Result v0.2 (github.com/in
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from trustrag.errors import MalformedError
 from trustrag.provenance import names
-from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse_canonical, rfc3339
-from trustrag.provenance.names import MAX_DOC_ID_BYTES, check_integer, check_segment, check_text, read_texts
+from trustrag.provenance.canonical import Digest, Encodable, Fields, parse_canonical, rfc3339
+from trustrag.provenance.intoto import (
+    MAX_REASON_BYTES,
+    STATEMENT_TYPE,
+    Context,
+    Signable,
+    T,
+    check_lifetime,
+    resource,
+    sha256_of,
+    stated,
+)
+from trustrag.provenance.names import MAX_DOC_ID_BYTES, check_integer, check_text, read_texts
+from trustrag.provenance.sealing import (
+    ACTIONS,
+    ROLLBACK_TYPE,
+    SNAPSHOT_TYPE,
+    WITHDRAWAL_TYPE,
+    RollbackStatement,
+    SnapshotStatement,
+    WithdrawalStatement,
+    read_rollback,
+    read_snapshot,
+    read_withdrawal,
+)
 
-T: Final = "urn:trustrag:"
-STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+__all__ = [
+    "ACTIONS",
+    "INGEST_BUILD_TYPE",
+    "INGEST_TYPE",
+    "MAX_REASON_BYTES",
+    "REJECTION_TYPE",
+    "REVIEW_TYPE",
+    "ROLLBACK_TYPE",
+    "SNAPSHOT_TYPE",
+    "SOURCE_TYPE",
+    "STATEMENT_TYPE",
+    "WITHDRAWAL_TYPE",
+    "Chunker",
+    "Context",
+    "Derivation",
+    "DocumentClaim",
+    "EmbedderId",
+    "IngestStatement",
+    "IngestedDocument",
+    "RejectionStatement",
+    "ReviewStatement",
+    "RollbackStatement",
+    "SnapshotStatement",
+    "SourceStatement",
+    "Statement",
+    "T",
+    "WithdrawalStatement",
+    "parse_statement",
+]
+
 SOURCE_TYPE: Final = T + "source/v1"
 INGEST_TYPE: Final = "https://slsa.dev/provenance/v1"
 INGEST_BUILD_TYPE: Final = T + "ingest/v1"
 REVIEW_TYPE: Final = "https://in-toto.io/attestation/svr/v0.2"
-SNAPSHOT_TYPE: Final = T + "snapshot/v1"
-WITHDRAWAL_TYPE: Final = T + "withdrawal/v1"
-
-ACTIONS: Final = frozenset({"publish", "quarantine", "restore", "withdraw", "rollback", "renew"})
-MAX_REASON_BYTES: Final = 2048
-
-
-class _Signable(Protocol):
-    """What an envelope can hold."""
-
-    __slots__ = ()
-
-    def to_json(self) -> dict[str, Encodable]:
-        """The in-toto statement."""
-        ...
-
-    def encode(self) -> bytes:
-        """The payload: the statement in RFC 8785 form."""
-        return encode(self.to_json())
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Where a statement holds. A passage proved for one context proves nothing in another."""
-
-    store: str
-    tenant: str
-    collection: str
-
-    def __post_init__(self) -> None:
-        check_segment(self.store, "store")
-        check_segment(self.tenant, "tenant")
-        check_segment(self.collection, "collection")
-
-    def to_json(self) -> dict[str, Encodable]:
-        return {"store": self.store, "tenant": self.tenant, "collection": self.collection}
-
-    @classmethod
-    def from_fields(cls, fields: Fields) -> "Context":
-        return cls(fields.text("store"), fields.text("tenant"), fields.text("collection"))
+REJECTION_TYPE: Final = T + "rejection/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,7 @@ class DocumentClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceStatement(_Signable):
+class SourceStatement(Signable):
     """A publisher names a batch of its documents; one signature covers them all."""
 
     context: Context
@@ -122,7 +136,7 @@ class SourceStatement(_Signable):
 
     def __post_init__(self) -> None:
         _check_batch(self.documents)
-        _check_lifetime(self.issued_at, self.expires)
+        check_lifetime(self.issued_at, self.expires)
 
     def to_json(self) -> dict[str, Encodable]:
         documents: list[Encodable] = [
@@ -146,8 +160,8 @@ class SourceStatement(_Signable):
             "issuedAt": rfc3339(self.issued_at),
             "expires": None if self.expires is None else rfc3339(self.expires),
         }
-        subjects: list[Encodable] = [_resource(claim.doc_id, claim.digest) for claim in self.documents]
-        return _statement(SOURCE_TYPE, subjects, predicate)
+        subjects: list[Encodable] = [resource(claim.doc_id, claim.digest) for claim in self.documents]
+        return stated(SOURCE_TYPE, subjects, predicate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +211,7 @@ class EmbedderId:
 
 
 @dataclass(frozen=True, slots=True)
-class IngestStatement(_Signable):
+class IngestStatement(Signable):
     """How documents became chunks and vectors: SLSA Provenance v1. `tool` is a URI (its `builder.id`)."""
 
     context: Context
@@ -222,10 +236,10 @@ class IngestStatement(_Signable):
             }
             for item in self.documents
         ]
-        model = _resource(embedder.name, embedder.digest)
-        dependencies: list[Encodable] = [_resource(item.doc_id, item.document) for item in self.documents]
+        model = resource(embedder.name, embedder.digest)
+        dependencies: list[Encodable] = [resource(item.doc_id, item.document) for item in self.documents]
         dependencies += [
-            _resource("source", name) for name in sorted({item.source for item in self.documents})
+            resource("source", name) for name in sorted({item.source for item in self.documents})
         ]
         parameters: dict[str, Encodable] = {
             "context": self.context.to_json(),
@@ -240,12 +254,12 @@ class IngestStatement(_Signable):
         }
         finished: Encodable = {"finishedOn": rfc3339(self.finished_at)}
         run: Encodable = {"builder": {"id": self.tool}, "metadata": finished}
-        subjects: list[Encodable] = [_resource(item.doc_id, item.chunk_root) for item in self.documents]
-        return _statement(INGEST_TYPE, subjects, {"buildDefinition": definition, "runDetails": run})
+        subjects: list[Encodable] = [resource(item.doc_id, item.chunk_root) for item in self.documents]
+        return stated(INGEST_TYPE, subjects, {"buildDefinition": definition, "runDetails": run})
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewStatement(_Signable):
+class ReviewStatement(Signable):
     """An ingest was looked at: `subject` is the digest of the ingest statement's payload bytes.
 
     `verifier` is a URI. `policies` are the digests of the rules it applied, where it can name them.
@@ -273,86 +287,33 @@ class ReviewStatement(_Signable):
             "timeCreated": rfc3339(self.created_at),
             "properties": list(self.properties),
         }
-        return _statement(REVIEW_TYPE, [_resource("ingest", self.subject)], predicate)
+        return stated(REVIEW_TYPE, [resource("ingest", self.subject)], predicate)
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotStatement(_Signable):
-    """Everything that stands, as one root.
+class RejectionStatement(Signable):
+    """Why an ingest is not to stand: `subject` is as in a review. Deleting it approves nothing."""
 
-    `log_size` is the size of the log before this statement was appended, and so its own log index.
-    `previous` is the root of the snapshot before it; only version 1 has none.
-    """
-
-    context: Context
-    root: Digest
-    version: int
-    previous: Digest | None
-    log_size: int
-    action: str
-    reason: str | None
-    issued_at: int
-    expires: int
-
-    def __post_init__(self) -> None:
-        check_integer(self.version, "version", 1)
-        check_integer(self.log_size, "logSize")
-        if (self.version == 1) != (self.previous is None):
-            raise MalformedError("the first snapshot has no previous root, and every other has one")
-        if self.action not in ACTIONS:
-            raise MalformedError(f"action must be one of {', '.join(sorted(ACTIONS))}")
-        if self.reason is not None:
-            check_text(self.reason, "reason", MAX_REASON_BYTES)
-        _check_lifetime(self.issued_at, self.expires)
-
-    def to_json(self) -> dict[str, Encodable]:
-        predicate: dict[str, Encodable] = {
-            "context": self.context.to_json(),
-            "version": self.version,
-            "previous": None if self.previous is None else self.previous.hex,
-            "logSize": self.log_size,
-            "action": self.action,
-            "reason": self.reason,
-            "issuedAt": rfc3339(self.issued_at),
-            "expires": rfc3339(self.expires),
-        }
-        return _statement(SNAPSHOT_TYPE, [_resource("standing", self.root)], predicate)
-
-
-@dataclass(frozen=True, slots=True)
-class WithdrawalStatement(_Signable):
-    """Why a document, or all of a source, stopped standing. Deleting it makes nothing stand again."""
-
-    context: Context
-    doc_id: str | None
-    source: str | None
+    subject: Digest
     reason: str
-    issued_at: int
+    created_at: int
 
     def __post_init__(self) -> None:
-        if (self.doc_id is None) == (self.source is None):
-            raise MalformedError("a withdrawal names a document or a source, and not both")
-        check_text(self._name, "docId or source", MAX_DOC_ID_BYTES)
         check_text(self.reason, "reason", MAX_REASON_BYTES)
 
-    @property
-    def _name(self) -> str:
-        return self.doc_id or self.source or ""
-
     def to_json(self) -> dict[str, Encodable]:
-        predicate: dict[str, Encodable] = {
-            "context": self.context.to_json(),
-            "docId": self.doc_id,
-            "source": self.source,
-            "reason": self.reason,
-            "issuedAt": rfc3339(self.issued_at),
-        }
-        # in-toto wants a digest for every subject; what is withdrawn is the name, so the name is digested.
-        return _statement(WITHDRAWAL_TYPE, [_resource(self._name, Digest.of(self._name.encode()))], predicate)
+        predicate: dict[str, Encodable] = {"timeCreated": rfc3339(self.created_at), "reason": self.reason}
+        return stated(REJECTION_TYPE, [resource("ingest", self.subject)], predicate)
 
 
 Statement: TypeAlias = (
-    SourceStatement | IngestStatement | ReviewStatement | SnapshotStatement | WithdrawalStatement
+    SourceStatement
+    | IngestStatement
+    | ReviewStatement
+    | RejectionStatement
+    | SnapshotStatement
+    | WithdrawalStatement
+    | RollbackStatement
 )
 
 
@@ -377,7 +338,7 @@ def _read_source(subjects: list[Fields], predicate: Fields) -> SourceStatement:
         DocumentClaim(
             doc_id=item.text("docId"),
             version=item.integer("version", minimum=1),
-            digest=_sha256(subject),
+            digest=sha256_of(subject),
             previous=item.nullable("previous", item.digest),
             media_type=item.text("mediaType"),
             licence=item.nullable("licence", item.text),
@@ -408,9 +369,9 @@ def _read_ingest(subjects: list[Fields], predicate: Fields) -> IngestStatement:
         IngestedDocument(
             doc_id=item.text("docId"),
             version=item.integer("version", minimum=1),
-            document=_sha256(document),
+            document=sha256_of(document),
             source=item.digest("source"),
-            chunk_root=_sha256(subject),
+            chunk_root=sha256_of(subject),
             chunk_count=item.integer("chunkCount", minimum=1),
         )
         for subject, item, document in zip(subjects, items, dependencies, strict=False)
@@ -422,7 +383,9 @@ def _read_ingest(subjects: list[Fields], predicate: Fields) -> IngestStatement:
         chunker=Chunker(
             chunker.text("name"), chunker.integer("size"), chunker.integer("overlap"), chunker.text("version")
         ),
-        embedder=EmbedderId(embedder.text("name"), embedder.integer("dimension"), _sha256(dependencies[-1])),
+        embedder=EmbedderId(
+            embedder.text("name"), embedder.integer("dimension"), sha256_of(dependencies[-1])
+        ),
         tool=run.fields("builder").text("id"),
         finished_at=run.fields("metadata").time("finishedOn"),
     )
@@ -431,35 +394,19 @@ def _read_ingest(subjects: list[Fields], predicate: Fields) -> IngestStatement:
 def _read_review(subjects: list[Fields], predicate: Fields) -> ReviewStatement:
     verifier = predicate.fields("verifier")
     return ReviewStatement(
-        subject=_sha256(subjects[0]),
+        subject=sha256_of(subjects[0]),
         verifier=verifier.text("id"),
         properties=read_texts(predicate, "properties"),
         created_at=predicate.time("timeCreated"),
-        policies=tuple(_sha256(policy) for policy in verifier.objects("policies")),
+        policies=tuple(sha256_of(policy) for policy in verifier.objects("policies")),
     )
 
 
-def _read_snapshot(subjects: list[Fields], predicate: Fields) -> SnapshotStatement:
-    return SnapshotStatement(
-        context=Context.from_fields(predicate.fields("context")),
-        root=_sha256(subjects[0]),
-        version=predicate.integer("version", minimum=1),
-        previous=predicate.nullable("previous", predicate.digest),
-        log_size=predicate.integer("logSize"),
-        action=predicate.text("action"),
-        reason=predicate.nullable("reason", lambda name: predicate.text(name, max_bytes=MAX_REASON_BYTES)),
-        issued_at=predicate.time("issuedAt"),
-        expires=predicate.time("expires"),
-    )
-
-
-def _read_withdrawal(subjects: list[Fields], predicate: Fields) -> WithdrawalStatement:
-    return WithdrawalStatement(
-        context=Context.from_fields(predicate.fields("context")),
-        doc_id=predicate.nullable("docId", predicate.text),
-        source=predicate.nullable("source", predicate.text),
+def _read_rejection(subjects: list[Fields], predicate: Fields) -> RejectionStatement:
+    return RejectionStatement(
+        subject=sha256_of(subjects[0]),
         reason=predicate.text("reason", max_bytes=MAX_REASON_BYTES),
-        issued_at=predicate.time("issuedAt"),
+        created_at=predicate.time("timeCreated"),
     )
 
 
@@ -467,21 +414,11 @@ _READERS: Final[Mapping[str, Callable[[list[Fields], Fields], Statement]]] = {
     SOURCE_TYPE: _read_source,
     INGEST_TYPE: _read_ingest,
     REVIEW_TYPE: _read_review,
-    SNAPSHOT_TYPE: _read_snapshot,
-    WITHDRAWAL_TYPE: _read_withdrawal,
+    REJECTION_TYPE: _read_rejection,
+    SNAPSHOT_TYPE: read_snapshot,
+    WITHDRAWAL_TYPE: read_withdrawal,
+    ROLLBACK_TYPE: read_rollback,
 }
-
-
-def _statement(kind: str, subjects: list[Encodable], predicate: Encodable) -> dict[str, Encodable]:
-    return {"_type": STATEMENT_TYPE, "subject": subjects, "predicateType": kind, "predicate": predicate}
-
-
-def _resource(name: str, digest: Digest) -> dict[str, Encodable]:
-    return {"name": name, "digest": {"sha256": digest.hex}}
-
-
-def _sha256(resource: Fields) -> Digest:
-    return resource.fields("digest").digest("sha256")
 
 
 def _check_batch(documents: Sequence[DocumentClaim] | Sequence[IngestedDocument]) -> None:
@@ -489,8 +426,3 @@ def _check_batch(documents: Sequence[DocumentClaim] | Sequence[IngestedDocument]
         raise MalformedError("the statement names no document")
     if len({item.doc_id for item in documents}) != len(documents):
         raise MalformedError("the statement names one document twice")
-
-
-def _check_lifetime(issued_at: int, expires: int | None) -> None:
-    if expires is not None and expires <= issued_at:
-        raise MalformedError("the statement expires before it is issued")

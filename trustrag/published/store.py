@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from trustrag.errors import (
     Refusal,
     TrustragError,
 )
-from trustrag.provenance.canonical import Metadata
+from trustrag.provenance.canonical import Metadata, parse_metadata
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Evidence, Head, LoggedEnvelope
@@ -200,6 +200,22 @@ class PublishedView:
     def chunk_total(self) -> int:
         """See `StoreView`."""
         return self.standing.state.chunks
+
+    def has_field(self, name: str) -> bool:
+        """See `StoreView`: looks at one record after the other, so it is asked only where a filter found nothing."""
+        return any(
+            name in parse_metadata(self._record(number, shard, row).metadata)
+            for number, row in zip(self.standing.shard.tolist(), self.standing.row.tolist(), strict=True)
+            if (shard := self.standing.shards[number]) is not None
+        )
+
+    def sealed(self) -> LoggedEnvelope:
+        """See `StoreView`."""
+        return self.head().snapshot
+
+    def past(self, version: int) -> Self:
+        """See `StoreView`: always raises ConfigError."""
+        raise ConfigError("a publication holds what stands, and no past: ask the workspace for it")
 
     def active(self, doc_id: str) -> Span | None:
         """See `StoreView`."""

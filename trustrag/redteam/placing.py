@@ -15,9 +15,13 @@ from trustrag.errors import TrustragError
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.redteam.campaign import KeyKind, Poison, Target
 from trustrag.redteam.results import Placed
-from trustrag.workspace import Workspace
+from trustrag.workspace import Source, Workspace
 
 _PREFIX = "redteam-"
+
+ADVISORY = ("bait", "floods", "gibberish", "injection", "markers", "hubs", "contradiction")
+"""Screens of content that tell and don't hold while poison is brought: what is measured is what stands behind the
+door, against an attacker whose texts pass it. What they hold is measured by itself (docs/screening.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +94,16 @@ class _Run:
         self._documents: set[str] = set()
         self._versions: dict[str, int] = {}
         self._texts: set[str] = set()
+        self._new: tuple[Source, ...] = ()
 
     def register(self, poisons: Iterable[Poison]) -> None:
         """Let the attacker's own keys in, in one policy for each kind."""
-        for kind, probation in ((KeyKind.NEW, True), (KeyKind.AGED, False)):
+        for kind in (KeyKind.NEW, KeyKind.AGED):
             keys = sorted({poison.key for poison in poisons if poison.kind is kind})
             if keys:
                 names = [f"{_PREFIX}{kind.value}-{key}" for key in keys]
-                self._workspace.add_sources(names, probation=probation)
+                made = self._workspace.add_sources(names)
+                self._new += made if kind is KeyKind.NEW else ()
 
     def source_of(self, poison: Poison) -> str:
         """The source as which a poison is signed."""
@@ -110,7 +116,7 @@ class _Run:
     def paper(self, poison: Poison) -> Paper:
         """The document that carries a poison: one of its own, or the next version of an honest one."""
         if poison.replaces is not None:
-            self._versions[poison.replaces] = self._workspace.history(poison.replaces)[-1].version
+            self._versions[poison.replaces] = self._workspace.history.document(poison.replaces)[-1].version
             return Paper(self._edited(poison), poison.replaces, _titled(poison))
         self._count["named"] += 1
         name = f"{_PREFIX}{self._count['named']}"
@@ -128,6 +134,7 @@ class _Run:
             report = self._workspace.ingest_documents(
                 [paper for paper, _ in papers],
                 source=source,
+                advisory=ADVISORY,
                 progress=lambda done, total, name: self._progress(settled + done),
             )
         except TrustragError:
@@ -160,7 +167,12 @@ class _Run:
         self._texts.add(poison.text)
 
     def foothold(self) -> Foothold:
-        """The sum of it."""
+        """The sum of it; from here on the new keys are on probation.
+
+        At the door all that a newcomer brings waits for people. What is measured is what stands once they let it in.
+        """
+        if self._new:
+            self._workspace.authority.reassess({one.name: (one.trust, True) for one in self._new})
         count = self._count
         placed = Placed(count["brought"], count["admitted"], count["quarantined"], count["refused"])
         return Foothold(placed, frozenset(self._documents), dict(self._versions), frozenset(self._texts))

@@ -148,6 +148,7 @@ def compose(
     weights: Sequence[float] | None = None,
     contested: bool = False,
     refused: int = 0,
+    left_out: int = 0,
     strict: bool = False,
     generator: Generator | None = None,
     nearness: Nearness | None = None,
@@ -155,14 +156,17 @@ def compose(
     """Answer `question` from `passages` (best first), or say why not.
 
     Requires passages that the gate proved. `weights` are their scores in ranking: a source of little standing is quoted
-    where no better one answers. `refused` counts passages that were found and could not be proved, which a silence has to tell.
+    where no better one answers. `refused` counts passages that were found and could not be proved, `left_out` those that
+    the mode gave no place: a silence has to tell of both.
     With `strict`, a contested question is not answered. `nearness` compares meanings where there is no generator;
     without it, words alone decide. Raises `BackendError` when the generator fails.
     """
     answer = _composed(question, passages, weights, contested, strict, generator, nearness)
-    if refused and isinstance(answer, Abstained):
-        found = f"{refused} passage{'s were' if refused > 1 else ' was'} found and could not be proved (search tells why)"
-        return replace(answer, detail=f"{answer.detail}; {found}")
+    if isinstance(answer, Abstained):
+        for count, what in ((refused, "found and could not be proved"), (left_out, "proved and left out")):
+            if count:
+                told = f"{count} passage{'s were' if count > 1 else ' was'} {what} (search tells why)"
+                answer = replace(answer, detail=f"{answer.detail}; {told}")
     return answer
 
 
@@ -177,6 +181,7 @@ def answered(
         weights=[ranked.score for ranked in report.passages],
         contested=bool(report.contested),
         refused=len(report.refused),
+        left_out=len(report.left_out),
         strict=mode == "strict",
         generator=generator,
         nearness=lambda sentences: embedder.embed(sentences) @ embedder.embed_query(question),
@@ -192,14 +197,16 @@ def _composed(
     generator: Generator | None,
     nearness: Nearness | None,
 ) -> Grounded | Abstained:
-    if not passages:
-        return Abstained(question, Silence.NO_PASSAGES, "no passage that can be proved matches the question")
-    if contested and strict:
+    if (
+        contested and strict
+    ):  # asked first: strict mode leaves out what is contested, and often nothing else is there
         return Abstained(
             question,
             Silence.CONTESTED,
             "sources of equal standing contradict each other, and nothing decides",
         )
+    if not passages:
+        return Abstained(question, Silence.NO_PASSAGES, "no passage that can be proved matches the question")
     if generator is None:
         return _extract(question, passages, _shares(passages, weights), contested, nearness)
     return _generate(question, passages, contested, generator)

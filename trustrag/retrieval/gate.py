@@ -13,6 +13,7 @@ from typing import Protocol
 from trustrag.errors import MalformedError, Refusal, StaleError, VerificationError
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.evidence import (
+    AnySnapshot,
     Head,
     RefusedPassage,
     VerdictCache,
@@ -20,9 +21,10 @@ from trustrag.provenance.evidence import (
     accept_head,
     verify_passage,
 )
+from trustrag.provenance.past import PastSnapshot, accept_past
 from trustrag.provenance.policy import Policy, SeenCheckpoint, TrustedSnapshot
 from trustrag.provenance.statement import Context
-from trustrag.stored import Store, StoredPassage, StoreView, UnprovedPassage
+from trustrag.stored import Store, StoredPassage, StoreView, UnprovedPassage, V
 
 _ATTEMPTS = 5
 
@@ -72,7 +74,7 @@ class Gate:
         self._accepted: tuple[Head, int, TrustedSnapshot] | None = None
 
     @contextmanager
-    def opened(self, ledger: Store, now: int) -> Iterator[tuple[StoreView, TrustedSnapshot]]:
+    def opened(self, ledger: Store[V], now: int) -> Iterator[tuple[V, TrustedSnapshot]]:
         """A view of the ledger and the snapshot that it shows, accepted; raises as `accept`.
 
         A view that was opened just before another thread or process sealed and remembered the next snapshot
@@ -116,8 +118,20 @@ class Gate:
         self._accepted = (head, snapshot.version, snapshot)
         return snapshot
 
+    def past(self, view: V, today: TrustedSnapshot, version: int, now: int) -> tuple[V, PastSnapshot]:
+        """What stood in an earlier snapshot, proved to be in the log that `today` ends; `view` is what shows today.
+
+        Raises what `StoreView.past` and `accept_past` raise.
+        """
+        then = view.past(version)
+        shown = then.sealed()
+        snapshot = accept_past(
+            shown.envelope, shown.index, shown.proof, self.policy, today, version=version, now=now
+        )
+        return then, snapshot
+
     def prove(
-        self, stored: StoredPassage | UnprovedPassage, snapshot: TrustedSnapshot, now: int
+        self, stored: StoredPassage | UnprovedPassage, snapshot: AnySnapshot, now: int
     ) -> VerifiedPassage | RefusedPassage:
         """The passage, verified under this snapshot, or why not."""
         if isinstance(stored, UnprovedPassage):
@@ -139,7 +153,7 @@ class Gate:
             return RefusedPassage(doc_id, chunk, error.refusal, str(error))
 
     def prove_all(
-        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: TrustedSnapshot, now: int
+        self, stored: Sequence[StoredPassage | UnprovedPassage], snapshot: AnySnapshot, now: int
     ) -> list[VerifiedPassage | RefusedPassage]:
         """Each of them, verified or refused, in order."""
         return [self.prove(passage, snapshot, now) for passage in stored]

@@ -47,6 +47,7 @@ class Pool:
     found: list[Found] = field(default_factory=list)
     refused: list[RefusedPassage] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    unknown_fields: tuple[str, ...] = ()
     _claimed: dict[int, float] = field(default_factory=dict)
     _taken: Counter[str] = field(default_factory=Counter)
 

@@ -41,6 +41,7 @@ __all__ = [
     "Contest",
     "Explanation",
     "Mode",
+    "PassedOver",
     "Penalty",
     "Ranked",
     "Ranking",
@@ -50,7 +51,7 @@ __all__ = [
 Mode = Literal["weighted", "strict", "report"]
 Weights = NDArray[np.float64]
 
-REPEATED, ECHOED, COPIED, REPRINTED, UNSUPPORTED, CONTRADICTED = 0.3, 0.05, 0.75, 0.05, 0.65, 0.4
+REPEATED, ECHOED, COPIED, REPRINTED, UNSUPPORTED, CONTRADICTED = 0.4, 0.05, 0.75, 0.05, 0.65, 0.4
 """What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is made
 for retrieval and nothing else; another's copy adds little, a second one less, and a source's own nothing; a key on
 probation that no established source supports gives way, and one that an established source contradicts has to wait."""
@@ -58,8 +59,6 @@ SUPPORT = 0.15
 """The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
 AGREES = 0.5
 """Agreement from which one source counts as another's supporter."""
-NEAR_COPY = 0.7
-"""Share of the shorter text's word runs found in another from which it is that text again."""
 PROBATION_SHARE = 5
 """One place in five, at least one, is open to all keys on probation together."""
 
@@ -136,11 +135,22 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A candidate that its score would have brought a place, and why the mode gave it none."""
+
+    index: int
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ranking:
-    """`passages`: what to hand on, in order of relevance. `left_out`: the others, by score."""
+    """`passages`: what to hand on, in order of relevance. `left_out`: the others, by score; `passed_over`: which of these
+    had a place by their score, best first."""
 
     passages: tuple[Ranked, ...]
     left_out: tuple[Ranked, ...]
+    passed_over: tuple[PassedOver, ...]
     contested: tuple[Contest, ...]
     certificate: Certificate | None
 
@@ -155,7 +165,10 @@ def rerank(
     judge: Judge | None = None,
     memory: PairMemory | None = None,
 ) -> Ranking:
-    """At most `limit` passages to hand on, each explained. Raises ValueError on a bad limit, mode or min_support."""
+    """At most `limit` passages to hand on, each explained. Raises ValueError on a bad limit, mode or min_support.
+
+    `judge` says who agrees and who contradicts (`ValueJudge` by default); pairwise work is kept in `memory`.
+    """
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
     if min_support < 0:
@@ -163,19 +176,23 @@ def rerank(
     if mode not in ("weighted", "strict", "report"):
         raise ValueError(f"mode must be weighted, strict or report, not {mode!r}")
     if not passages:
-        return Ranking((), (), (), None)
+        return Ranking((), (), (), (), None)
     alike = compare(originals([_passage(c) for c in passages]), memory)
     weighed = _weigh(
         question, passages, alike, judge or ValueJudge(), SHARED_MEMORY if memory is None else memory
     )
     ranked = [weighed.explain(index) for index in range(len(passages))]
-    chosen = _choose(weighed, limit, mode)
+    chosen, passed_over = _choose(weighed, limit, mode)
     kept = set(chosen)
     order = sorted(chosen, key=lambda i: (-passages[i].relevance, i))
     left = sorted((i for i in range(len(passages)) if i not in kept), key=lambda i: (-ranked[i].score, i))
     certificate = _certificate(question, passages, alike, min_support) if min_support else None
     return Ranking(
-        tuple(ranked[i] for i in order), tuple(ranked[i] for i in left), weighed.contests, certificate
+        tuple(ranked[i] for i in order),
+        tuple(ranked[i] for i in left),
+        tuple(PassedOver(i, passages[i].source, reason) for i, reason in passed_over),
+        weighed.contests,
+        certificate,
     )
 
 
@@ -277,10 +294,10 @@ def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
     Another's copy is worth more than one's own: a flood of one text ranks below whoever else says it.
     """
     factor = np.ones(len(candidates))
-    same = np.maximum(alike.copied, alike.copied.T) >= NEAR_COPY
+    again = alike.reprints
     order = sorted(range(len(candidates)), key=lambda i: (_since(candidates[i]), -candidates[i].relevance, i))
     for place, i in enumerate(order):
-        before = {alike.owners[j] for j in order[:place] if same[i, j]}
+        before = {alike.owners[j] for j in order[:place] if again[i, j]}
         if alike.owners[i] in before:
             factor[i] = REPRINTED
         elif before:
@@ -352,23 +369,38 @@ def _contests(
             yield Contest(finding.value, mine, finding.other, theirs)
 
 
-def _choose(weighed: _Weighed, limit: int, mode: Mode) -> list[int]:
+def _choose(weighed: _Weighed, limit: int, mode: Mode) -> tuple[list[int], list[tuple[int, str]]]:
+    """The places of at most `limit` candidates, best first, and of those passed over on the way, with the reason."""
     candidates = weighed.candidates
     if mode == "report":
-        return sorted(range(len(candidates)), key=lambda i: (-candidates[i].relevance, i))[:limit]
-    order = sorted(range(len(candidates)), key=lambda i: (-weighed.scores[i], i))
-    if mode == "strict":
-        return [i for i in order if all(_rank_of(candidates[i])) and i not in weighed.conflicts][:limit]
+        return sorted(range(len(candidates)), key=lambda i: (-candidates[i].relevance, i))[:limit], []
     # With no established source at all, a quota would only make the context shorter.
     established = any(not c.probation for c in candidates)
     places = max(1, limit // PROBATION_SHARE) if established else limit
     chosen: list[int] = []
-    for i in order:
-        if candidates[i].probation:
-            if not places:
-                continue
-            places -= 1
-        chosen.append(i)
+    passed_over: list[tuple[int, str]] = []
+    for i in sorted(range(len(candidates)), key=lambda i: (-weighed.scores[i], i)):
         if len(chosen) == limit:
             break
-    return chosen
+        if mode == "strict":
+            reason = _objection(candidates[i], weighed.conflicts.get(i, ()))
+        else:
+            reason = (
+                "" if places or not candidates[i].probation else "on probation: its share of places is taken"
+            )
+            places -= candidates[i].probation and not reason
+        if reason:
+            passed_over.append((i, reason))
+        else:
+            chosen.append(i)
+    return chosen, passed_over
+
+
+def _objection(candidate: Candidate, conflicts: Sequence[Conflict]) -> str:
+    """Why strict mode has no place for a candidate; the empty string where it has one."""
+    if not candidate.verified:
+        return "not verified"
+    if candidate.probation:
+        return "its source is on probation"
+    rivals = ", ".join(dict.fromkeys(conflict.source for conflict in conflicts))
+    return f"contradicted by {rivals}" if rivals else ""

@@ -12,24 +12,28 @@ again against the caller's filter. An index that lies can leave something out, a
 import logging
 import math
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
+from trustrag.consistency import SHARED_MEMORY, Judge, PairMemory, ValueJudge, foresee
 from trustrag.errors import BackendError, LedgerError, NotFoundError, ProofError, Refusal, VerificationError
 from trustrag.index.base import Hit, Ids, RowIndex, Vector, VectorIndex, Vectors
 from trustrag.index.embedding import Embedder
 from trustrag.index.locks import ReadWriteLock
 from trustrag.index.opening import open_index
 from trustrag.provenance.canonical import Digest, Metadata
-from trustrag.provenance.evidence import Head, RefusedPassage, VerifiedPassage
+from trustrag.provenance.evidence import AnySnapshot, Head, RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage
-from trustrag.provenance.policy import TrustedSnapshot
+from trustrag.provenance.past import PastSnapshot
+from trustrag.retrieval.asked import Asked
 from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.pool import Pool
-from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, rerank
+from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, Ranking, rerank
+from trustrag.retrieval.scan import Scan
 from trustrag.stored import Store, StoredPassage, StoreView, UnprovedPassage
 
 SOURCE_SHARE = 4
@@ -42,7 +46,14 @@ OVERDRAW = 4
 DEPTH = 200
 """How many hits to look at for more candidates once there are enough for the answer."""
 
+NEIGHBOURS = 16
+"""Passages that a new one is compared with ahead: among the nearest are those that stand beside it in an answer."""
+
+FORESEEN = 2_000
+"""How many passages are compared ahead after one ingest: a bulk load is compared as it is asked about."""
+
 _BLOCK = 20_000
+_Hits: TypeAlias = Callable[[Collection[str] | None, int], list[Hit]]
 _LOG = logging.getLogger(__name__)
 
 
@@ -58,6 +69,14 @@ class RankedPassage:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A proved passage that was left out although its score had brought it a place, and why."""
+
+    passage: VerifiedPassage
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotInfo:
     """The sealed state that a search answered from; times in unix seconds.
 
@@ -67,6 +86,7 @@ class SnapshotInfo:
     version: int
     root: Digest
     log_size: int
+    log_root: Digest
     issued_at: int
     expires: int
     witnesses: tuple[str, ...]
@@ -76,23 +96,38 @@ class SnapshotInfo:
 class SearchReport:
     """What was found and proved, best context first, and what was refused and why.
 
-    `considered` proved candidates were compared by ranking. `faults` tells where the index said something
-    untrue. `evidence()` proves the passages without the store.
+    `considered` proved candidates were compared by ranking. `left_out` are those of them whose score had brought them a
+    place that the mode gave them not. `faults` tells where the index said something untrue, `unknown_fields` which
+    fields of the filter no standing document has. `evidence()` proves the passages without the store. `as_of` is None for
+    what stands; for what stood once it is when `snapshot` was sealed, in unix seconds.
     """
 
-    question: str
+    asked: Asked
     passages: tuple[RankedPassage, ...]
     refused: tuple[RefusedPassage, ...]
     contested: tuple[Contest, ...]
     certificate: Certificate | None
     snapshot: SnapshotInfo
+    as_of: int | None
     considered: int
+    left_out: tuple[LeftOut, ...]
     faults: tuple[str, ...]
+    unknown_fields: tuple[str, ...]
     head: Head = field(repr=False)
     stored: tuple[StoredPassage, ...] = field(repr=False)
 
+    @property
+    def question(self) -> str:
+        """The question, as it was asked."""
+        return self.asked.question
+
     def evidence(self) -> EvidenceFile:
-        """All that proves `passages` to somebody who has the policy and nothing else of the store."""
+        """All that proves `passages` to somebody who has the policy and nothing else of the store.
+
+        Raises ValueError for what stood once: an evidence file is about what stands.
+        """
+        if self.as_of is not None:
+            raise ValueError("an evidence file proves what stands, and these passages are of the past")
         shown = (
             ShownPassage(found.text, found.metadata, found.vector, found.evidence) for found in self.stored
         )
@@ -103,19 +138,24 @@ class Retriever:
     """Search over one store. Many threads may search at once; `gate` may be replaced between searches.
 
     `index` is a kind for `open_index`, or an index of the caller's. Its cache file lies in `index_folder` and
-    may be deleted at any time; with None there is none.
+    may be deleted at any time; with None there is none. `judge` says who contradicts whom (None: values and rules);
+    pairwise work is kept in `memory` (None: in the process's).
     """
 
     def __init__(
         self,
-        ledger: Store,
+        ledger: Store[StoreView],
         index_folder: Path | None,
         embedder: Embedder,
         gate: Gate,
         *,
         index: str | VectorIndex = "flat",
+        judge: Judge | None = None,
+        memory: PairMemory | None = None,
     ) -> None:
         self.gate = gate
+        self._judge = judge
+        self._memory = SHARED_MEMORY if memory is None else memory
         self._ledger = ledger
         self._embedder = embedder
         self._index = open_index(index, embedder.id.dimension) if isinstance(index, str) else index
@@ -154,21 +194,58 @@ class Retriever:
         mode: Mode = "weighted",
         min_support: int = 0,
         vector: Vector | None = None,
+        at: int | None = None,
     ) -> SearchReport:
         """The k best proved passages for this question; `vector` in place of the question's own.
 
-        `sources` and `where` (equal metadata fields) hold before the search and again on what was proved.
-        Passages that are refused are replaced by the next best. Raises ValueError for a bad k, mode or
-        vector, BackendError when embedder or index fail, and VerificationError when the ledger's head
-        itself is not to be believed.
+        `sources` and `where` (equal metadata fields) hold before the search and again on what was proved. `at` asks for
+        what stood in that snapshot: keys and time are today's, the search is exact, and the answer says `as_of`.
+        Passages that are refused are replaced by the next best. Raises TypeError for a question that is no text,
+        ValueError for a bad k, mode or vector, BackendError when embedder or index fail, and VerificationError
+        when the ledger's head itself is not to be believed.
         """
+        if not isinstance(question, str):
+            raise TypeError(f"a question is a str, not {type(question).__name__}")
         if k < 1:
             raise ValueError(f"k must be at least 1, not {k}")
         query = self._query(question, vector)
         share = max(SOURCE_SHARE, k)
         pool = Pool(query, k, OVERDRAW * share, share, _publishers(self.gate, sources), where, sources)
-        snapshot, head = self._fill(pool, now)
-        return _report(question, pool, snapshot, head, k, mode, min_support)
+        snapshot, head = self._fill(pool, now) if at is None else self._fill_of_past(pool, at, now)
+        given = None if sources is None else tuple(sorted(sources))
+        judge = self._judge or ValueJudge()
+        asked = Asked(question, query.astype("<f4").tobytes(), k, mode, min_support, given, where, judge.name)
+        ranking = rerank(
+            question,
+            [found.candidate for found in pool.found],
+            limit=k,
+            mode=mode,
+            min_support=min_support,
+            judge=judge,
+            memory=self._memory,
+        )
+        return _report(asked, pool, snapshot, head, ranking)
+
+    def foresee(self, since: int) -> int:
+        """Compare the passages that came in after the snapshot of version `since` with their nearest, before anybody asks.
+
+        At most `FORESEEN` of them, the newest; returns how many. What is kept is named by the digests of the texts that
+        were compared: nothing has to be proved for it, and a row that is not what was signed helps nobody.
+        """
+        with self._ledger.view() as view:
+            version = view.snapshot().version
+            self._follow(view, version)
+            fresh = view.changes(since).added[-FORESEEN:]
+            for chunk, vector in zip(fresh.tolist(), view.vectors(fresh), strict=True):
+                with self._turns.reading():
+                    near = [hit.id for hit in self._index.search(vector, NEIGHBOURS + 1, None)]
+                texts = [
+                    one.text
+                    for one in view.passages([chunk, *(i for i in near if i != chunk)])
+                    if isinstance(one, StoredPassage)
+                ]
+                foresee(texts, [(0, other) for other in range(1, len(texts))], self._memory)
+        return len(fresh)
 
     def near(
         self, vector: Vector, *, k: int, sources: Collection[str], now: int, share: int | None = None
@@ -182,12 +259,23 @@ class Retriever:
         found = sorted(pool.found, key=lambda one: -one.candidate.relevance)
         return tuple(one.passage for one in found[:k])
 
-    def _fill(self, pool: Pool, now: int) -> tuple[TrustedSnapshot, Head]:
+    def _fill(self, pool: Pool, now: int) -> tuple[AnySnapshot, Head]:
         gate = self.gate
         with gate.opened(self._ledger, now) as (view, snapshot):
-            self._follow(view, snapshot.version)
-            for stored in self._drawn(view, snapshot.version, pool):
+            version = snapshot.version
+            self._follow(view, version)
+            for stored in _drawn(view, pool, lambda *wanted: self._hits(view, version, pool, *wanted)):
                 pool.take(stored, gate.prove(stored, snapshot, now))
+            _note_unknown(pool, view)
+            return snapshot, view.head()
+
+    def _fill_of_past(self, pool: Pool, at: int, now: int) -> tuple[AnySnapshot, Head]:
+        gate = self.gate
+        with gate.opened(self._ledger, now) as (view, today):
+            then, snapshot = gate.past(view, today, at, now)
+            for stored in _drawn(then, pool, Scan(then, pool).hits):
+                pool.take(stored, gate.prove(stored, snapshot, now))
+            _note_unknown(pool, view)
             return snapshot, view.head()
 
     def read(self, doc_id: str, *, now: int) -> tuple[VerifiedPassage, ...]:
@@ -227,30 +315,8 @@ class Retriever:
         unit: Vector = (query / np.float32(length)).astype(np.float32)
         return unit
 
-    def _drawn(self, view: StoreView, version: int, pool: Pool) -> Iterator[StoredPassage | UnprovedPassage]:
-        """Candidates, nearest first, for as long as the pool wants any, drawing deeper and deeper.
-
-        Once a source has its share, the index is asked for the others only. To fill the answer this goes to
-        the end of the index; for the sake of comparison to `DEPTH` only.
-        """
-        depth, total = pool.size, view.chunk_total()
-        while True:
-            open_to = pool.open_to
-            # No more than there are chunks, or an index that makes ids up would be asked for ever.
-            hits = self._hits(view, version, pool, open_to, min(depth, total))
-            fresh = pool.fresh(hits)
-            for start in range(0, len(fresh), pool.size):
-                for stored in view.passages(fresh[start : start + pool.size]):
-                    yield stored
-                    if pool.full:
-                        return
-            if pool.open_to == open_to:
-                if len(hits) < depth or (pool.enough and depth >= DEPTH):
-                    return
-                depth = max(2 * depth, DEPTH)
-
     def _hits(
-        self, view: StoreView, version: int, pool: Pool, sources: frozenset[str] | None, count: int
+        self, view: StoreView, version: int, pool: Pool, sources: Collection[str] | None, count: int
     ) -> list[Hit]:
         """What the index says is nearest: at most `count` hits."""
         with self._turns.reading():
@@ -302,6 +368,29 @@ class Retriever:
             _LOG.warning("%s", error)
 
 
+def _drawn(view: StoreView, pool: Pool, hits: _Hits) -> Iterator[StoredPassage | UnprovedPassage]:
+    """Candidates, nearest first, for as long as the pool wants any, drawing deeper and deeper.
+
+    Once a source has its share, the index is asked for the others only. To fill the answer this goes to
+    the end of the index; for the sake of comparison to `DEPTH` only.
+    """
+    depth, total = pool.size, view.chunk_total()
+    while True:
+        open_to = pool.open_to
+        # No more than there are chunks, or an index that makes ids up would be asked for ever.
+        found = hits(open_to, min(depth, total))
+        fresh = pool.fresh(found)
+        for start in range(0, len(fresh), pool.size):
+            for stored in view.passages(fresh[start : start + pool.size]):
+                yield stored
+                if pool.full:
+                    return
+        if pool.open_to == open_to:
+            if len(found) < depth or (pool.enough and depth >= DEPTH):
+                return
+            depth = max(2 * depth, DEPTH)
+
+
 def _vectors(view: StoreView, ids: Ids) -> Vectors:
     """The ledger's vectors for a cache file; ids that the ledger never gave make the file foreign."""
     try:
@@ -310,17 +399,19 @@ def _vectors(view: StoreView, ids: Ids) -> Vectors:
         raise LookupError(str(error)) from error
 
 
+def _note_unknown(pool: Pool, view: StoreView) -> None:
+    """A filter that finds nothing may ask for a field that nobody has: a typing error should not look like an answer."""
+    if pool.where and not pool.found:
+        pool.unknown_fields = tuple(name for name in pool.where if not view.has_field(name))
+
+
 def _publishers(gate: Gate, sources: Collection[str] | None) -> frozenset[str]:
     """The sources that may be found: those of the policy, and of the caller's choice."""
     named = frozenset(source.name for source in gate.policy.sources if source.active)
     return named if sources is None else named.intersection(sources)
 
 
-def _report(
-    question: str, pool: Pool, snapshot: TrustedSnapshot, head: Head, k: int, mode: Mode, min_support: int
-) -> SearchReport:
-    candidates = [found.candidate for found in pool.found]
-    ranking = rerank(question, candidates, limit=k, mode=mode, min_support=min_support)
+def _report(asked: Asked, pool: Pool, snapshot: AnySnapshot, head: Head, ranking: Ranking) -> SearchReport:
     chosen = [pool.found[ranked.index] for ranked in ranking.passages]
     passages = tuple(
         RankedPassage(found.passage, found.candidate.relevance, ranked.score, place, ranked.explanation)
@@ -328,7 +419,7 @@ def _report(
     )
     checkpoint, statement = snapshot.checkpoint, snapshot.statement
     return SearchReport(
-        question=question,
+        asked=asked,
         passages=passages,
         refused=tuple(pool.refused),
         contested=ranking.contested,
@@ -337,12 +428,16 @@ def _report(
             version=snapshot.version,
             root=snapshot.root,
             log_size=checkpoint.size,
+            log_root=checkpoint.root,
             issued_at=statement.issued_at,
             expires=snapshot.expires,
             witnesses=checkpoint.witnesses,
         ),
+        as_of=statement.issued_at if isinstance(snapshot, PastSnapshot) else None,
         considered=len(pool.found),
+        left_out=tuple(LeftOut(pool.found[one.index].passage, one.reason) for one in ranking.passed_over),
         faults=tuple(pool.faults),
+        unknown_fields=pool.unknown_fields,
         head=head,
         stored=tuple(found.stored for found in chosen),
     )

@@ -11,13 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority
+from trustrag.consistency import Judge, PairMemory
 from trustrag.errors import Refusal, StaleError
 from trustrag.index.embedding import Embedder
+from trustrag.keyring import pairs_file
 from trustrag.ledger import Ledger, Sealer
 from trustrag.provenance.policy import Policy
 from trustrag.retrieval.embedders import AnyEmbedder, opened_embedder, require_same_embedder
 from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.memory import LongMemory
+from trustrag.retrieval.pairfile import PairFile
 from trustrag.retrieval.retriever import Retriever
 from trustrag.settings import Settings
 from trustrag.workspace.witnessed import SealedMemory, WitnessedStore
@@ -33,23 +36,27 @@ class Opened:
         authority: Authority,
         embedder: AnyEmbedder,
         clock: Callable[[], int],
+        judge: Judge | None = None,
     ) -> None:
         self.folder = folder
         self.settings = settings
         self.authority = authority
         self.clock = clock
         self._given = embedder
+        self._judge = judge
         self._embedder: Embedder | None = None
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
         self._retriever: Retriever | None = None
+        self._pairs: PairFile | None = None
 
     def close(self) -> None:
         """Close the files. They are opened again when they are needed."""
         with self._lock:
-            if self._ledger is not None:
-                self._ledger.close()
-            self._ledger, self._retriever = None, None
+            for opened in (self._ledger, self._pairs):
+                if opened is not None:
+                    opened.close()
+            self._ledger, self._retriever, self._pairs = None, None, None
 
     @property
     def policy(self) -> Policy:
@@ -71,6 +78,10 @@ class Opened:
                 self._ledger = Ledger.open(self.folder)
             return self._ledger
 
+    def store(self) -> WitnessedStore:
+        """The ledger as readers may see it: where the policy asks for witnesses, what these have seen."""
+        return WitnessedStore(self.reader(), lambda: self.policy, self.clock)
+
     def searcher(self) -> Retriever:
         """The retriever, with a gate of today's policy."""
         policy = self.policy
@@ -79,13 +90,29 @@ class Opened:
                 ledger = self.reader()
                 require_same_embedder(ledger.embedder, self.embedder)
                 gate = self._gate(policy)
-                store = WitnessedStore(ledger, lambda: self.policy, self.clock)
                 self._retriever = Retriever(
-                    store, self.folder / "index", self.embedder, gate, index=self.settings.index
+                    self.store(),
+                    self.folder / "index",
+                    self.embedder,
+                    gate,
+                    index=self.settings.index,
+                    judge=self._judge,
+                    memory=self._memory(),
                 )
             elif self._retriever.gate.policy is not policy:
                 self._retriever.gate = self._gate(policy)
             return self._retriever
+
+    def gate(self) -> Gate:
+        """A gate of today's policy, for what needs no index: it opens no embedder."""
+        return self._gate(self.policy)
+
+    def _memory(self) -> PairMemory:
+        """What was compared before, kept in the user's own folder: one that lies in the workspace is not believed."""
+        path = pairs_file(self.settings.store)
+        if not path.resolve().is_relative_to(self.folder):
+            self._pairs = PairFile(path)
+        return PairMemory(store=self._pairs)
 
     @contextmanager
     def writing(self) -> Iterator[Ledger]:
@@ -93,7 +120,8 @@ class Opened:
         with Ledger.open(self.folder, write=True) as ledger:
             self.accept_sealed(ledger)
             yield ledger
-            # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed.
+            # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed. The
+            # policy is asked for again: a rotation of keys changes it in between.
             self.accept_sealed(ledger, expired=False)
 
     def accept_sealed(self, ledger: Ledger, *, expired: bool = True) -> None:
@@ -102,7 +130,7 @@ class Opened:
         Witnesses come after the seal, so none are asked for here. One that has only expired may be followed by a new
         one; one that was put back may not. Raises VerificationError.
         """
-        gate = self._sealing_gate(self.policy)
+        gate = self.sealing_gate()
         with ledger.view() as view:
             try:
                 gate.accept(view, self.clock())
@@ -118,12 +146,16 @@ class Opened:
             self.authority.signer(policy.seal.keys, "seal"),
             self.authority.signer(policy.log.keys, "sign the log"),
             SNAPSHOT_LIFETIME,
+            seal_keys=tuple(known.key for known in policy.seal.keys if not known.revoked),
+            log_keys=tuple(known.key for known in policy.log.keys if not known.revoked),
         )
 
     def _gate(self, policy: Policy) -> Gate:
         return Gate(policy, policy.context, LongMemory(self.authority.memory))
 
-    def _sealing_gate(self, policy: Policy) -> Gate:
+    def sealing_gate(self) -> Gate:
+        """The gate of whoever seals: witnesses come after the seal, so it asks for none."""
+        policy = self.policy
         if not policy.quorum:
             return self._gate(policy)
         memory = SealedMemory(policy.context.store, LongMemory(self.authority.memory))

@@ -5,28 +5,30 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from trustrag.authority import Authority
-from trustrag.errors import ConfigError, LedgerError, SignatureError, UnsignedDocumentError
+from trustrag.consistency import Judge, open_entailment_judge
+from trustrag.errors import ConfigError, MalformedError, SignatureError, UnsignedDocumentError
+from trustrag.files import make_folder, write_whole
+from trustrag.index.base import Vector
 from trustrag.index.embedding import Embedder
+from trustrag.ingest.around import Beside as ByVector
 from trustrag.ingest.attest import read_attestations
 from trustrag.ingest.document import ReadProblem
 from trustrag.ingest.pipeline import Signers
 from trustrag.ingest.screening.versions import Neighbours as Beside
 from trustrag.ingest.screening.versions import Witness
-from trustrag.ledger import Ledger, Publisher, Ruling
+from trustrag.keyring import state_file
+from trustrag.ledger import Ledger, Publisher
+from trustrag.monitor.audited import Audited
 from trustrag.monitor.record import Assessment, Neighbours, assess, gather
-from trustrag.provenance.canonical import Digest
-from trustrag.provenance.envelope import Envelope, sign, verify
+from trustrag.provenance.envelope import Envelope, verify
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.export import EvidenceReport, verify_evidence_file
 from trustrag.provenance.policy import Policy, Source
-from trustrag.provenance.standing import StandingEntry
-from trustrag.provenance.statement import IngestStatement, ReviewStatement, parse_statement
 from trustrag.retrieval.retriever import SOURCE_SHARE, Retriever
 from trustrag.settings import FILE_NAME
 from trustrag.trustroot import TrustRoot
@@ -38,8 +40,34 @@ WITNESSES = 16
 """How many passages of others are asked about a sentence in which a new version changed a value; of one source at most
 a share, or who floods the neighbourhood of a lie would keep the truth from being heard."""
 
-OPERATOR = "urn:trustrag:operator:1"
-"""Who approves what is restored."""
+BESIDE = 6
+"""How many are asked about a passage that is new: of every one of them, so fewer. Who says the same but for one value is
+among the nearest."""
+
+
+class AuditFile:
+    """What audits remember, in the user's own folder; with `forget` only for the next one."""
+
+    def __init__(self, store: str, *, forget: bool) -> None:
+        self._path = state_file(store, ".audit")
+        self._forget = forget
+
+    def read(self) -> Audited | None:
+        """See `audit.AuditMemory`. What cannot be read was never proved."""
+        try:
+            return None if self._forget else Audited.parse(self._path.read_bytes())
+        except (FileNotFoundError, MalformedError):
+            return None
+
+    def write(self, audited: Audited) -> None:
+        """See `audit.AuditMemory`."""
+        make_folder(self._path.parent, mode=0o700)
+        write_whole(self._path, audited.encode(), mode=0o600)
+
+
+def opened_judge(given: Judge | str | None) -> Judge | None:
+    """The judge that was meant; a name is that of an NLI cross-encoder."""
+    return open_entailment_judge(given) if isinstance(given, str) else given
 
 
 def require_room(folder: Path, keys_folder: Path) -> None:
@@ -120,23 +148,29 @@ def neighbours_of(searcher: Retriever, source: Source, now: int) -> Neighbours:
     return near
 
 
-def witnesses_near(searcher: Callable[[], Retriever], embedder: Embedder, now: Callable[[], int]) -> Beside:
-    """Finds what independent sources, none of them on probation, say near a text: proved, as of this moment."""
+def witnesses_beside(
+    searcher: Callable[[], Retriever], now: Callable[[], int], *, most: int = WITNESSES
+) -> ByVector:
+    """Finds what independent sources, none of them on probation, say near a vector: proved, as of this moment."""
 
-    def near(text: str, source: Source) -> list[Witness]:
+    def beside(vector: Vector, source: Source) -> list[Witness]:
         retriever = searcher()
         policy = retriever.gate.policy
         others = independent_of(policy, source)
         others = [one.name for one in policy.sources if one.name in others and not one.probation]
-        vector = embedder.embed([text])[0]
         if not others or not vector.any():
             return []
-        found = retriever.near(vector, k=WITNESSES, sources=others, now=now(), share=SOURCE_SHARE)
+        found = retriever.near(vector, k=most, sources=others, now=now(), share=SOURCE_SHARE)
         return [
             Witness(item.source, item.owner or item.source, item.text, item.source_index) for item in found
         ]
 
-    return near
+    return beside
+
+
+def witnesses_near(beside: ByVector, embedder: Embedder) -> Beside:
+    """The same near a text."""
+    return lambda text, source: beside(embedder.embed([text])[0], source)
 
 
 def assessed(
@@ -173,43 +207,6 @@ def publisher_under(policy: Policy) -> Publisher:
         return name
 
     return publisher
-
-
-def approved(ruling: Ruling, ledger: Ledger, authority: Authority, now: int) -> Ruling:
-    """The ruling, with a signed approval where it restores a document that nobody approved yet.
-
-    Where the policy asks for more approvals than this one, none is made: then they have to be brought.
-    """
-    policy = authority.policy
-    if ruling.action != "restore" or ruling.doc_id is None:
-        return ruling
-    entry = _unapproved(ledger, ruling.doc_id)
-    if entry is None or policy.screen.threshold > 1 or policy.review.threshold:
-        return ruling
-    with ledger.view() as view:
-        payload = view.envelope(entry.ingest_index).payload
-    statement = parse_statement(payload)
-    said = statement.documents if isinstance(statement, IngestStatement) else ()
-    named = [(one.doc_id, one.version, one.document, one.source, one.chunk_root) for one in said]
-    if named != [(entry.doc_id, entry.version, entry.document, entry.source, entry.chunk_root)]:
-        raise LedgerError(f"log entry {entry.ingest_index} is not about {entry.doc_id} alone")
-    review = ReviewStatement(Digest.of(payload), OPERATOR, ("TRUSTRAG_RESTORED",), now)
-    return replace(ruling, reviews=(sign(review.encode(), signers_of(authority).screen),))
-
-
-def _unapproved(ledger: Ledger, doc_id: str) -> StandingEntry | None:
-    """The entry of the newest version, where it waits in quarantine and nobody approved it."""
-    with ledger.reading() as (session, _):
-        newest = next(reversed(session.versions(doc_id)), None)
-        stays = session.standing_of(newest.row) if newest and newest.standing == "quarantined" else []
-        entry = StandingEntry.parse(stays[-1].entry) if stays and stays[-1].since is None else None
-    if entry is None or newest is None or entry.reviews:
-        return None
-    if (entry.doc_id, entry.version, entry.document) != (doc_id, newest.version, newest.digest):
-        raise LedgerError(
-            f"{doc_id}: the entry of version {newest.version} in ledger.db is of another document"
-        )
-    return entry
 
 
 def verify_evidence(data: bytes, keys: str | Path, *, now: int | None = None) -> EvidenceReport:

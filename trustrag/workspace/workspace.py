@@ -8,19 +8,21 @@ One folder holds one collection of one store. Private keys and the rollback memo
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from trustrag.authority import Authority
+from trustrag.consistency import Judge
 from trustrag.index.base import Vector
 from trustrag.index.embedding import Embedder
 from trustrag.ingest.attest import attest_into
-from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE, Chunker
+from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE
 from trustrag.ingest.document import Document, ReadProblem, from_langchain
-from trustrag.ingest.pipeline import Pipeline, Progress
+from trustrag.ingest.faiss_folder import KeptVectors
+from trustrag.ingest.pipeline import Progress
 from trustrag.ingest.readers import read
 from trustrag.ingest.report import AttestReport, IngestReport
 from trustrag.keyring import Keyring
@@ -38,21 +40,25 @@ from trustrag.retrieval.embedders import CUSTOM, AnyEmbedder, identity_of, opene
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
+from trustrag.workspace.contracts import Contracts
+from trustrag.workspace.custody import Custody
+from trustrag.workspace.history import History
+from trustrag.workspace.intake import take_in
 from trustrag.workspace.logface import LogFace
 from trustrag.workspace.opened import Opened
+from trustrag.workspace.receipts import Receipts
+from trustrag.workspace.reviews import Reviews, require_approved
 from trustrag.workspace.wiring import (
-    approved,
+    AuditFile,
     assessed,
-    given_lines,
     listed,
     named,
+    opened_judge,
     publisher_under,
     require_room,
-    signers_of,
     slug,
     undone_on_failure,
     unix_now,
-    witnesses_near,
 )
 
 
@@ -66,6 +72,7 @@ class Workspace:
         authority: Authority,
         *,
         embedder: AnyEmbedder | None = None,
+        judge: Judge | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
         """Use `init` or `open`; this keeps what they found."""
@@ -74,7 +81,7 @@ class Workspace:
         self.authority = authority
         self._clock = clock or unix_now
         given = embedder if embedder is not None else settings.embedder
-        self._opened = Opened(folder, settings, authority, given, self._clock)
+        self._opened = Opened(folder, settings, authority, given, self._clock, judge)
 
     # ---- making and opening
 
@@ -128,25 +135,25 @@ class Workspace:
         folder: str | Path,
         *,
         embedder: AnyEmbedder | None = None,
+        judge: Judge | str | None = None,
         ask_passphrase: Callable[[], bytes] | None = None,
         clock: Callable[[], int] | None = None,
     ) -> Self:
         """Open the workspace in `folder`.
 
-        `embedder` is needed where `init` was given an object. `ask_passphrase` is called at most once, when a
+        `embedder` is needed where `init` was given an object. `judge` says who contradicts whom in ranking: one of
+        `trustrag.consistency`, or the hub name or folder of an NLI cross-encoder; None is values and rules.
+        `ask_passphrase` is called at most once, when a
         private key has to be unlocked; `TRUSTRAG_PASSPHRASE_FILE` is asked before it. Raises `ConfigError` for what
         is not a workspace. An unusable trust root is told by the first call that needs it.
         """
         folder = Path(folder).resolve()
         settings = Settings.read(folder)
+        keys = settings.keys_folder(folder)
         authority = Authority(
-            settings.store,
-            settings.keys_folder(folder),
-            workspace=folder,
-            clock=clock or unix_now,
-            ask_passphrase=ask_passphrase,
+            settings.store, keys, workspace=folder, clock=clock or unix_now, ask_passphrase=ask_passphrase
         )
-        return cls(folder, settings, authority, embedder=embedder, clock=clock)
+        return cls(folder, settings, authority, embedder=embedder, judge=opened_judge(judge), clock=clock)
 
     def close(self) -> None:
         """Close the files. They are opened again when they are needed."""
@@ -167,6 +174,11 @@ class Workspace:
         """Who may say what, today."""
         return self.authority.policy
 
+    @property
+    def keys(self) -> Custody:
+        """The store's keys over time: rotate, retire, revoke."""
+        return Custody(self._opened)
+
     def add_source(
         self,
         name: str,
@@ -181,7 +193,8 @@ class Workspace:
 
         `trust` (0 to 1) weighs it in ranking; `scope` is one or more prefixes of tenant/collection/docId (all of the
         collection by default); sources of one `owner` have one voice. With `public_key` (64 hex digits) it signs
-        elsewhere; else a key is made here. Raises `ConflictError` for a name that is taken.
+        elsewhere; else a key is made here. On `probation`, what it brings waits until people approved enough of it. Raises
+        `ConflictError` for a name that is taken.
         """
         return self.authority.add_source(
             name,
@@ -240,8 +253,8 @@ class Workspace:
 
         Raises `UnsignedDocumentError`, before anything is written, with neither. What is refused is in the report.
         """
-        return self._take_in(
-            read(listed(paths), prefix=prefix, licence=licence), source, attestations, progress
+        return take_in(
+            self._opened, read(listed(paths), prefix=prefix, licence=licence), source, attestations, progress
         )
 
     def ingest_documents(
@@ -251,14 +264,18 @@ class Workspace:
         source: str | None = None,
         attestations: str | Path | Sequence[Envelope] = (),
         licence: str | None = None,
+        advisory: Collection[str] = (),
+        kept: KeptVectors | None = None,
         progress: Progress | None = None,
     ) -> IngestReport:
         """As `ingest`, for documents in memory: `Document`, or LangChain-like (`.page_content`, `.metadata`, `.id`).
 
-        A LangChain-like document is one passage, uncut.
+        A LangChain-like document is one passage, uncut. What the screens named in `advisory` find is told, and holds
+        nothing. `kept` are vectors that this embedder made elsewhere.
         """
-        listed = [d if isinstance(d, Document) else self.document(d, licence=licence) for d in documents]
-        return self._take_in(listed, source, attestations, progress)
+        known = Document | ReadProblem
+        listed = [d if isinstance(d, known) else self.document(d, licence=licence) for d in documents]
+        return take_in(self._opened, listed, source, attestations, progress, advisory=advisory, kept=kept)
 
     @staticmethod
     def document(item: object, *, licence: str | None = None) -> Document:
@@ -273,38 +290,22 @@ class Workspace:
         source: str | None = None,
         prefix: str = "",
         licence: str | None = None,
+        again: bool = False,
     ) -> AttestReport:
-        """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line."""
+        """Sign files as a source without touching the ledger; envelopes are added to `out`, one a line.
+
+        `again` signs what did not change, too, as its next version: after its key was replaced.
+        """
+        documents = read(listed(paths), prefix=prefix, licence=licence)
+        signer = self.authority.source_signer(source or self.authority.own_source())
         return attest_into(
             Path(out),
-            read(listed(paths), prefix=prefix, licence=licence),
-            signer=self.authority.source_signer(source or self.authority.own_source()),
+            documents,
+            signer=signer,
             context=self.policy.context,
             now=self._clock(),
+            again=again,
         )
-
-    def _take_in(
-        self,
-        documents: Iterable[Document | ReadProblem],
-        source: str | None,
-        attestations: str | Path | Sequence[Envelope],
-        progress: Progress | None,
-    ) -> IngestReport:
-        envelopes = given_lines(attestations, source)
-        self.authority.refresh()  # first: who holds the keys need not know that something was about to expire
-        signer = None if source is None else self.authority.source_signer(source)
-        with self._opened.writing() as ledger:
-            pipeline = Pipeline(
-                ledger,
-                self.policy,
-                self.embedder,
-                signers_of(self.authority),
-                self._opened.sealer(),
-                chunker=Chunker(self.settings.chunk_size, self.settings.chunk_overlap),
-                neighbours=witnesses_near(self._opened.searcher, self.embedder, self._clock),
-                clock=self._clock,
-            )
-            return pipeline.ingest(documents, source=signer, attestations=envelopes, progress=progress)
 
     # ---- rulings
 
@@ -316,7 +317,9 @@ class Workspace:
             self.authority.source(source)
         with self._opened.writing() as ledger:
             now, ruling = self._clock(), Ruling(action, reason, doc_id, source)
-            ruling = approved(ruling, ledger, self.authority, now)
+            if action == "restore" and doc_id is not None:
+                with ledger.view() as view:
+                    require_approved(view, doc_id)
             return ledger.rule([ruling], self._opened.sealer(), now, publisher=publisher_under(self.policy))
 
     def withdraw(self, doc_ids: str | Sequence[str] | None = None, *, reason: str) -> Snapshot | None:
@@ -341,11 +344,16 @@ class Workspace:
         mode: Mode = "weighted",
         min_support: int = 0,
         vector: Vector | None = None,
+        at: int | None = None,
     ) -> SearchReport:
-        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`."""
+        """The `k` best passages that can be proved, and what was refused and why: see `Retriever.search`.
+
+        `at` is a snapshot's version: then what stood in it is searched, and the answer says `as_of`.
+        """
         sources = None if sources is None else named(sources)
         for name in sources or ():
             self.authority.source(name)
+        self.reviews.note_question(question)
         return self._opened.searcher().search(
             question,
             k=k,
@@ -355,6 +363,7 @@ class Workspace:
             mode=mode,
             min_support=min_support,
             vector=vector,
+            at=at,
         )
 
     def ask(
@@ -377,19 +386,46 @@ class Workspace:
         """
         return self._opened.searcher().read(doc_id, now=self._clock())
 
-    def history(self, doc_id: str) -> list[VersionRow]:
-        """Every version of a document, oldest first, as the ledger remembers it (unsigned)."""
-        return self._opened.reader().versions(doc_id)
+    @property
+    def receipts(self) -> Receipts:
+        """Signed receipts of searches, and their replay."""
+        return Receipts(self._opened)
+
+    @property
+    def history(self) -> History:
+        """What became of documents: snapshots, differences, rollback, and the chain of custody of a passage."""
+        return History(self._opened)
 
     def standing_documents(self, source: str | None = None) -> list[VersionRow]:
         """The documents that stand (of one source), as the ledger remembers them (unsigned), by id."""
-        rows = self._opened.reader().documents()
-        return [row for row in rows if row.standing == "active" and source in (None, row.source_name)]
+        return [row for row in self._opened.reader().active_documents() if source in (None, row.source_name)]
 
-    def audit(self, progress: Progress | None = None) -> AuditReport:
-        """Verify everything again: log, trees, texts, vectors, signatures, index rows."""
-        searcher = self._opened.searcher()
-        return audit(self._opened.reader(), searcher.gate, searcher, now=self._clock(), progress=progress)
+    def audit(self, progress: Progress | None = None, *, incremental: bool = False) -> AuditReport:
+        """Verify everything again: log, trees, texts, vectors, signatures, index rows.
+
+        With `incremental`, signatures that an earlier audit proved under the same policy are not proved again.
+        """
+        searcher, memory = self._opened.searcher(), AuditFile(self.settings.store, forget=not incremental)
+        return audit(
+            self._opened.reader(),
+            searcher.gate,
+            searcher,
+            now=self._clock(),
+            memory=memory,
+            progress=progress,
+        )
+
+    # ---- faces
+
+    @property
+    def contracts(self) -> Contracts:
+        """What is agreed with each source about its documents."""
+        return Contracts(self._opened)
+
+    @property
+    def reviews(self) -> Reviews:
+        """The review desk: what waits for people, and who they are."""
+        return Reviews(self._opened)
 
     # ---- the log, as others see it
 

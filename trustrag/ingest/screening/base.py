@@ -1,14 +1,14 @@
-"""One protocol for every check at the door, and the battery that runs them and decides."""
+"""One protocol for every check at the door, and what a check finds."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
+from trustrag.errors import MalformedError
 from trustrag.ingest.document import Document
-
-FINDINGS_LIMIT = 20
-"""Most findings kept from one screen on one document: the first of a thousand says what the rest would."""
 
 
 class Severity(StrEnum):
@@ -17,6 +17,12 @@ class Severity(StrEnum):
     NOTE = "note"  # worth knowing
     WARN = "warn"  # unusual, and often honest
     HOLD = "hold"  # a person should look before anyone reads it
+    REJECT = "reject"  # nobody has to look: it may not come in. No screen here says so; a team's own rule may
+
+    @property
+    def decides(self) -> bool:
+        """Whether it keeps a document from being admitted."""
+        return self in (Severity.HOLD, Severity.REJECT)
 
 
 class Verdict(StrEnum):
@@ -24,6 +30,13 @@ class Verdict(StrEnum):
 
     ADMIT = "admit"
     QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+_FINDING = re.compile(
+    r"(?P<code>\S+) (?P<severity>note|warn|hold|reject)(?: at (?P<start>\d{1,12})-(?P<end>\d{1,12}))?: "
+    r"(?P<reason>.*?)(?: \[(?P<standard>[^\[\]]+)\])?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +59,21 @@ class Finding:
         standard = f" [{self.standard}]" if self.standard else ""
         return f"{self.code} {self.severity}{where}: {self.reason}{standard}"
 
+    @classmethod
+    def parse(cls, line: str) -> "Finding":
+        """The inverse of `str`, for lines that a ledger kept. Raises MalformedError for any other line.
 
+        A reason that ends in brackets is read as naming a standard, so screens write none.
+        """
+        match = _FINDING.fullmatch(line)
+        if match is None:
+            raise MalformedError(f"this is no finding: {line[:80]!r}")
+        start, end = int(match["start"] or 0), int(match["end"] or 0)
+        severity = Severity(match["severity"])
+        return cls(match["code"], severity, start, end, match["reason"], match["standard"] or "")
+
+
+@runtime_checkable
 class Screen(Protocol):
     """One check. The same document always gives the same findings; nothing is fetched or remembered.
 
@@ -65,63 +92,25 @@ class Screen(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What the battery found in one document, and what it decides."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """Quarantine as soon as one finding asks for a person."""
-        held = any(finding.severity is Severity.HOLD for finding in self.findings)
-        return Verdict.QUARANTINE if held else Verdict.ADMIT
-
-    @property
-    def reason(self) -> str:
-        """Why it is held, in one line; empty when it is admitted without findings."""
-        ranked = sorted(self.findings, key=lambda finding: finding.severity is not Severity.HOLD)
-        if not ranked:
-            return ""
-        more = f" (and {len(ranked) - 1} more)" if len(ranked) > 1 else ""
-        return f"{ranked[0].code}: {ranked[0].reason}{more}"
+_WORD = re.compile(r"[^\W\d_]+")
 
 
-class Battery:
-    """Runs every screen over a document. Raises `ValueError` without a screen: that would approve all."""
+@lru_cache(maxsize=8)
+def words_of(text: str) -> frozenset[str]:
+    """The different words of a text, in lower case: asked first, so that costly patterns run where they can match.
 
-    def __init__(self, screens: Sequence[Screen]) -> None:
-        if not screens:
-            raise ValueError("a battery without screens would approve whatever comes")
-        self.screens = tuple(screens)
+    Screens look at one document after the other, so the last few texts are all that is remembered.
+    """
+    return frozenset(_WORD.findall(text.lower()))
 
-    @property
-    def properties(self) -> tuple[str, ...]:
-        """What a signed review says a document went through, one property a screen."""
-        return tuple(property_of(screen.name, screen.version) for screen in self.screens)
 
-    def review(self, document: Document, *more: Screen) -> Review:
-        """Look at one document with every screen, and with those made for it alone."""
-        screens = (*self.screens, *more)
-        return Review(tuple(finding for screen in screens for finding in _findings(screen, document)))
+def shown(text: str, most: int = 60) -> str:
+    """A piece of a hostile text as one printable line, in quotes and without the brackets of a standard."""
+    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+    line = line.replace("[", "(").replace("]", ")")
+    return f'"{line}"' if len(line) <= most else f'"{line[: most - 3]}..."'
 
 
 def property_of(name: str, version: int) -> str:
     """What a signed review says of one screen."""
     return f"TRUSTRAG_SCREENED_{name.upper().replace('-', '_')}_V{version}"
-
-
-def _findings(screen: Screen, document: Document) -> list[Finding]:
-    """One screen's findings, cut to the limit; a hold is never what is cut away.
-
-    A screen that fails has not looked, so the document waits for a person instead of passing.
-    """
-    try:
-        found = list(screen.check(document))
-    except Exception as error:
-        reason = f"the screen {screen.name} failed ({type(error).__name__})"
-        return [Finding("SCREEN_FAILED", Severity.HOLD, 0, 0, reason)]
-    if len(found) <= FINDINGS_LIMIT:
-        return found
-    kept = sorted(found, key=lambda finding: finding.severity is not Severity.HOLD)[:FINDINGS_LIMIT]
-    return sorted(kept, key=lambda finding: finding.start)

@@ -90,12 +90,17 @@ class LanguageScreen:
         sample = document.text[:_LANGUAGE_SAMPLE]
         if sum(map(str.isalpha, sample)) < _LANGUAGE_MINIMUM:
             return
-        language = _classifier()(sample)[0]
+        language = language_of(sample)
         if not self.allowed:
             yield Finding("LANGUAGE", Severity.NOTE, 0, 0, language)
         elif language not in self.allowed:
             reason = f"it reads as {language}; allowed: {', '.join(self.allowed)}"
             yield Finding("LANGUAGE", Severity.HOLD, 0, 0, reason)
+
+
+def language_of(text: str) -> str:
+    """The language of a text, ISO 639-1, by py3langid; a guess where the text is short."""
+    return _classifier()(text)[0]
 
 
 @cache

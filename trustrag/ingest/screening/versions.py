@@ -12,7 +12,7 @@ from typing import TypeAlias
 from trustrag.consistency import Changes, ValueChange, changed_values
 from trustrag.consistency.reading import TERM, Reading, normal, read
 from trustrag.ingest.document import Document
-from trustrag.ingest.screening.base import Finding, Severity, property_of
+from trustrag.ingest.screening.base import Finding, Severity, property_of, shown
 from trustrag.provenance.policy import Source
 
 NAME, VERSION = "versions", 1
@@ -31,8 +31,6 @@ LEAST_SHARED, MOST_SHARED = 2, 3
 SHARE = 0.3
 COPIED = 0.5
 """Share of a passage's five-word runs that, found in the earlier version, makes it a copy of it and no witness."""
-SHOWN = 60
-"""Characters shown of a value or a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +87,11 @@ class VersionScreen:
                 asked[change.sentence] = self._independent(change)
             against = dissent(change, asked.get(change.sentence, ()))
             start, end = _span(document.text, change.sentence)
-            what = f"{_shown(change.old)} became {_shown(change.new)}"
+            what = f"{shown(change.old)} became {shown(change.new)}"
             if against:
                 yield _finding("CHANGED_VALUE", Severity.HOLD, start, end, f"{what}; {_disagree(against)}")
             else:
-                where = f"{what} in: {_shown(change.sentence)}"
+                where = f"{what} in: {shown(change.sentence)}"
                 yield _finding("CHANGED_VALUE", Severity.WARN, start, end, where)
 
     def _told(self, document: Document, changes: Changes, whole: bool) -> Iterator[Finding]:
@@ -119,7 +117,7 @@ class VersionScreen:
         added, gone = len(changes.added), len(changes.removed)
         what = f"{added} sentences" if added > 1 else "a sentence"
         lost = f", and {gone} of its own {'is' if gone == 1 else 'are'} gone" if gone else ""
-        return f"{what} that version {self.predecessor.version} has not{lost}: {_shown(changes.added[0])}"
+        return f"{what} that version {self.predecessor.version} has not{lost}: {shown(changes.added[0])}"
 
     def _independent(self, change: ValueChange) -> list[Witness]:
         """Those near the sentence as it was: who states the old value is nearer to that."""
@@ -213,12 +211,6 @@ def _parts(old: str, new: str) -> tuple[str, str, bool]:
 def _span(text: str, sentence: str) -> tuple[int, int]:
     start = text.find(sentence)
     return (start, start + len(sentence)) if start >= 0 else (0, 0)
-
-
-def _shown(text: str) -> str:
-    """One printable line of it, in quotes."""
-    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
-    return f'"{line}"' if len(line) <= SHOWN else f'"{line[: SHOWN - 3]}..."'
 
 
 def _disagree(sources: Sequence[str]) -> str:

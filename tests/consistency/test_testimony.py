@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustrag.monitor.testimony import Testimony, said_of
+from trustrag.consistency.testimony import Testimony, said_of
 
 BEXMOOR = "The market town of Bexmoor opened its Harbour Library on 2 June 1902."
 CASES: list[tuple[Testimony, str, str]] = [
