@@ -13,19 +13,27 @@ ROWS: list[dict[str, set[str]]] = [
     {"errors": set()},
     {"files": set(), "settings": set()},
     {"provenance": set(), "index": set(), "consistency": set()},
-    {"ledger": {"provenance"}, "trustroot": {"provenance", "files"}, "keyring": {"provenance", "files"}},
+    {"stored": {"provenance"}},
+    {
+        "ledger": {"provenance", "stored"},
+        "trustroot": {"provenance", "files"},
+        "keyring": {"provenance", "files"},
+    },
     {
         "ingest": {"ledger", "provenance", "consistency", "files"},
-        "retrieval": {"ledger", "provenance", "consistency", "index", "files"},
+        "retrieval": {"stored", "keyring", "provenance", "consistency", "index", "files"},
         "monitor": {"ledger", "provenance", "consistency"},
         "authority": {"trustroot", "keyring", "provenance", "files"},
+        "published": {"ledger", "stored", "provenance", "files"},
     },
     {
         "workspace": {
             *("provenance", "index", "consistency", "ledger", "trustroot", "keyring", "files"),
-            *("ingest", "retrieval", "monitor", "authority", "settings"),
+            *("ingest", "retrieval", "monitor", "authority", "published", "settings", "stored"),
         },
         "publisher": {"authority", "ingest", "provenance"},
+        "reader": {"authority", "published", "retrieval", "index", "provenance"},
+        "witness": {"published", "keyring", "files", "provenance"},
         "signatory": {"authority", "files", "keyring", "provenance"},
     },
     {
@@ -38,7 +46,9 @@ ROWS: list[dict[str, set[str]]] = [
         "cli": {
             "workspace",
             "publisher",
+            "reader",
             "signatory",
+            "witness",
             "redteam",
             "service",
             "langchain",

@@ -59,6 +59,7 @@ from trustrag.errors import (
 if TYPE_CHECKING:
     from trustrag.ingest.pipeline import IngestReport
     from trustrag.provenance.evidence import VerifiedPassage
+    from trustrag.reader import Reader
     from trustrag.retrieval.answer import Abstained, Grounded
     from trustrag.retrieval.retriever import SearchReport
     from trustrag.workspace import Workspace, verify_evidence
@@ -77,6 +78,7 @@ __all__ = [
     "MalformedError",
     "NotFoundError",
     "ProofError",
+    "Reader",
     "Refusal",
     "RefusedDocumentError",
     "SearchReport",
@@ -93,6 +95,7 @@ __all__ = [
 _HOME = {
     "Abstained": "trustrag.retrieval.answer",
     "Grounded": "trustrag.retrieval.answer",
+    "Reader": "trustrag.reader",
     "IngestReport": "trustrag.ingest.pipeline",
     "SearchReport": "trustrag.retrieval.retriever",
     "VerifiedPassage": "trustrag.provenance.evidence",

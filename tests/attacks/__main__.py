@@ -10,7 +10,10 @@ from textwrap import wrap
 
 from tests.attacks.scene import ATTACKS, Attack, World, build, staged
 
-MODULES = ("passages", "history", "rollback", "signatures", "keys", "reviews", "files")
+MODULES = (
+    *("passages", "history", "rollback", "witnesses", "signatures", "keys", "reviews", "files"),
+    "published",
+)
 WIDTHS = (44, 44, 36)  # of the three columns, in characters
 
 

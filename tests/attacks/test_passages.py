@@ -400,7 +400,7 @@ def test_other_collections_passage(scene: Scene) -> None:
 def test_other_embedder(scene: Scene) -> None:
     path = scene.folder / "trustrag.toml"
     path.write_text(path.read_text().replace('embedder = "hash"', 'embedder = "minilm"'))
-    scene.fails(ConfigError, "this workspace's vectors were made by", scene.search)
+    scene.fails(ConfigError, "this store's vectors were made by", scene.search)
 
 
 @not_stopped("delete every row of a document", "nothing false is served; the audit names what is missing")

@@ -84,10 +84,10 @@ def _admit(ledger: Ledger, first: int, last: int, sources: int) -> None:
     vectors = unit_vectors(last * CHUNKS, 7)
     for number, start in enumerate(range(first, last, BATCH)):
         numbers = range(start, min(start + BATCH, last))
-        ledger.admit(list(_admissions(numbers, f"s{number % sources}", vectors)), SEALER, NOW)
+        ledger.admit(list(admissions(numbers, f"s{number % sources}", vectors)), SEALER, NOW)
 
 
-def _admissions(numbers: range, source: str, vectors: Vectors) -> Iterator[Admission]:
+def admissions(numbers: range, source: str, vectors: Vectors) -> Iterator[Admission]:
     metadata = b'{"lang":"en"}'
     claims, trees, texts = [], [], []
     for number in numbers:

@@ -1,5 +1,6 @@
 """Verbs that answer: search, ask, verify, audit, mcp."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,10 +9,14 @@ import typer
 from trustrag.cli import show
 from trustrag.cli.common import EXIT_REFUSED, Json, complain, open_workspace, parse_pairs, print_json
 from trustrag.cli.progress import progress
+from trustrag.cli.publication import open_reader
 from trustrag.errors import ConfigError, MalformedError, VerificationError
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Iterator, Mapping
+
+    from trustrag.reader import Reader
+    from trustrag.workspace import Workspace
 
 
 FromSource = Annotated[
@@ -34,6 +39,18 @@ JudgedBy = Annotated[
         metavar="MODEL",
         help="An NLI cross-encoder (hub name or folder) says who contradicts whom.",
     ),
+]
+
+
+Published = Annotated[
+    Path | None,
+    typer.Option(
+        "--published", metavar="DIR", help="Ask a publication (`trustrag publish`) instead of a workspace."
+    ),
+]
+Keys = Annotated[
+    Path | None,
+    typer.Option("--keys", help="The trust root to read a publication by (default: the one in it)."),
 ]
 
 
@@ -60,6 +77,8 @@ def search(
     evidence: Annotated[
         Path | None, typer.Option(help="Write all that proves the passages to this file.")
     ] = None,
+    published: Published = None,
+    keys: Keys = None,
     receipt: Annotated[
         Path | None,
         typer.Option(help="Write a signed receipt of this search to this file, for `trustrag replay`."),
@@ -70,24 +89,28 @@ def search(
 
     Exit status 1 where a passage was found and refused, or no document has a field of the filter.
     """
+    from trustrag.reader import Reader
+
     _require_words(question)
     if at is not None and evidence is not None:
         raise ConfigError("--evidence proves what stands, and --at asks for what stood: one of them")
-    with open_workspace(context, judge=judge) as workspace:
-        report = workspace.search(
+    if published is not None:
+        _refuse_beside_published({"--at": at, "--receipt": receipt, "--judge": judge})
+    with _asked(context, published, keys, judge) as store:
+        report = store.search(
             question, k=k, sources=source, where=parse_pairs(where or []) or None, mode=mode, at=at
         )
         if evidence is not None:
             _write(evidence, report.evidence().encode())
-        if receipt is not None:
-            _write(receipt, workspace.receipts.of(report))
+        if receipt is not None and not isinstance(store, Reader):
+            _write(receipt, store.receipts.of(report))
         if as_json:
             print_json(show.report_facts(report))
         else:
             show.print_report(report)
             if evidence is not None:
                 typer.echo(
-                    f"Evidence written: trustrag verify {evidence} --keys {workspace.authority.keys_folder}"
+                    f"Evidence written: trustrag verify {evidence} --keys {store.authority.keys_folder}"
                 )
         if report.refused or report.unknown_fields:
             raise typer.Exit(EXIT_REFUSED)
@@ -100,17 +123,21 @@ def ask(
     source: FromSource = None,
     mode: Ranking = "weighted",
     judge: JudgedBy = None,
+    published: Published = None,
+    keys: Keys = None,
     as_json: Json = False,
 ) -> None:
     """Answer in cited sentences, or say why there is no answer.
 
     Each sentence is quoted from a passage that was proved. Exit status 1 where there is no answer.
     """
-    from trustrag.workspace import Abstained
+    from trustrag.reader import Abstained
 
     _require_words(question)
-    with open_workspace(context, judge=judge) as workspace:
-        answer = workspace.ask(question, k=k, sources=source, mode=mode)
+    if published is not None:
+        _refuse_beside_published({"--judge": judge})
+    with _asked(context, published, keys, judge) as store:
+        answer = store.ask(question, k=k, sources=source, mode=mode)
         if as_json:
             print_json(show.answer_facts(answer))
         else:
@@ -147,6 +174,8 @@ def verify(
 
 def audit(
     context: typer.Context,
+    published: Published = None,
+    keys: Keys = None,
     incremental: Annotated[
         bool,
         typer.Option(
@@ -159,8 +188,13 @@ def audit(
     """Verify everything again, and name each thing that is wrong.
 
     Log entries, signatures, hash trees, texts, vectors, index rows: the last is how an omission is found. What was proved
-    is remembered under TRUSTRAG_HOME, also when this is interrupted: --incremental goes on from there.
+    is remembered under TRUSTRAG_HOME, also when this is interrupted: --incremental goes on from there. Of a publication,
+    every passage that stands.
     """
+    if published is not None:
+        _refuse_beside_published({"--incremental": incremental or None})
+        _audit_publication(published, keys, as_json)
+        return
     with open_workspace(context) as workspace, progress("auditing") as advance:
         report = workspace.audit(progress=advance, incremental=incremental)
     if as_json:
@@ -171,12 +205,45 @@ def audit(
         raise typer.Exit(EXIT_REFUSED)
 
 
+def _audit_publication(published: Path, keys: Path | None, as_json: bool) -> None:
+    with progress("auditing") as advance:
+        refused = open_reader(published, keys).audit(advance)
+    if as_json:
+        print_json({"refused": [show.outcome_facts(one) for one in refused]})
+    else:
+        show.print_refused(refused)
+        typer.echo(f"audited {published}: {len(refused)} passages that stand cannot be proved")
+    if refused:
+        raise typer.Exit(EXIT_REFUSED)
+
+
 def mcp(context: typer.Context) -> None:
     """Serve search, fetch and ask to an assistant (MCP, stdio)."""
     from trustrag.service.mcp import serve
 
     with open_workspace(context) as workspace:
         serve(workspace)
+
+
+@contextmanager
+def _asked(
+    context: typer.Context, published: Path | None, keys: Path | None, judge: str | None
+) -> "Iterator[Workspace | Reader]":
+    """Who answers: the workspace, or the publication that was named."""
+    if published is not None:
+        yield open_reader(published, keys)
+        return
+    if keys is not None:
+        raise ConfigError("--keys is for a publication: name one with --published DIR")
+    with open_workspace(context, judge=judge) as workspace:
+        yield workspace
+
+
+def _refuse_beside_published(options: "Mapping[str, object]") -> None:
+    """Raises ConfigError for the first of these that was given: what only the workspace has, no publication answers."""
+    for name, value in options.items():
+        if value is not None:
+            raise ConfigError(f"{name} needs the workspace, and --published asks a publication: one of them")
 
 
 def _require_words(question: str) -> None:

@@ -17,13 +17,16 @@ from trustrag.cli import (
     documents,
     history,
     keys,
+    log,
     moving,
+    publication,
     receipts,
     redteam,
     review,
     reviewers,
     root,
     stores,
+    witness,
 )
 from trustrag.cli.common import EXIT_INTERRUPTED, EXIT_MISUSE, EXIT_REFUSED, Options, complain, write_anywhere
 from trustrag.errors import ConfigError, TrustragError
@@ -43,6 +46,9 @@ root.register(app)
 documents.register(app)
 moving.register(app)
 answers.register(app)
+publication.register(app)
+log.register(app)
+witness.register(app)
 receipts.register(app)
 history.register(app)
 custody.register(app)

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The ceremony file.")]
 
-root = typer.Typer(
-    no_args_is_help=True, help="The trust root's keys and thresholds, changed by many."
-)
+root = typer.Typer(no_args_is_help=True, help="The trust root's keys and thresholds, changed by many.")
 
 
 def register(app: typer.Typer) -> None:

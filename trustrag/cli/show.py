@@ -15,9 +15,11 @@ if TYPE_CHECKING:
         Abstained,
         AttestReport,
         AuditReport,
+        Gathered,
         Grounded,
         IngestReport,
         Outcome,
+        PublishReport,
         RankedPassage,
         RefusedPassage,
         SearchReport,
@@ -190,7 +192,7 @@ def _refused_facts(entry: "RefusedPassage") -> dict[str, object]:
 
 def print_answer(answer: "Grounded | Abstained") -> None:
     """The sentences with numbered citations, then what each number is."""
-    from trustrag.workspace import Abstained
+    from trustrag.reader import Abstained
 
     if isinstance(answer, Abstained):
         typer.echo(f"No answer ({answer.reason}): {answer.detail}")
@@ -214,7 +216,7 @@ def print_answer(answer: "Grounded | Abstained") -> None:
 
 def answer_facts(answer: "Grounded | Abstained") -> dict[str, object]:
     """An answer as plain facts."""
-    from trustrag.workspace import Abstained
+    from trustrag.reader import Abstained
 
     if isinstance(answer, Abstained):
         return {
@@ -295,7 +297,9 @@ def print_unread(refused: "Sequence[Outcome]", skipped: "Sequence[Outcome]") -> 
         typer.secho(f"skipped {one_line(outcome.doc_id)}: {one_line(outcome.reason)}", dim=True, err=True)
 
 
-def plain(report: "IngestReport | AttestReport | AuditReport") -> dict[str, object]:
+def plain(
+    report: "IngestReport | AttestReport | AuditReport | PublishReport | Gathered",
+) -> dict[str, object]:
     """A report as plain facts."""
     return asdict(report)
 

@@ -7,7 +7,7 @@ open_index("hnsw", 384)   approximate, a graph on top: right above
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,3 +66,11 @@ class VectorIndex(Protocol):
         A missing, damaged or foreign file is no error and nothing in it is believed beyond its shape:
         `vectors_of` gives the vectors of the ids it names, and they must be those it was saved with.
         """
+
+
+@runtime_checkable
+class RowIndex(VectorIndex, Protocol):
+    """An index over rows that it reads where they lie: whoever fills it gives ids alone."""
+
+    def hold(self, ids: Ids) -> None:
+        """As `add`, with the vectors that lie in the rows of these ids."""

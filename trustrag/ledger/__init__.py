@@ -6,10 +6,8 @@ from trustrag.ledger.ledger import Ledger
 from trustrag.ledger.model import (
     Action,
     Admission,
-    Changes,
     Decision,
     Held,
-    Ids,
     Problem,
     Ruling,
     Said,
@@ -17,16 +15,13 @@ from trustrag.ledger.model import (
     Snapshot,
     SourceRows,
     Standing,
-    StoredPassage,
     StoredText,
-    UnprovedPassage,
-    Vectors,
     VersionRow,
     joined,
-    matches,
 )
 from trustrag.ledger.rollback import Plan, Stay, Struck, planned
 from trustrag.ledger.view import View
+from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors, matches
 
 __all__ = [
     "Action",

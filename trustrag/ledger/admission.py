@@ -12,7 +12,7 @@ import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError
 from trustrag.ledger.log import completed
-from trustrag.ledger.model import Admission, term
+from trustrag.ledger.model import Admission
 from trustrag.ledger.sqlite import Term
 from trustrag.provenance.canonical import Digest, parse_metadata
 from trustrag.provenance.envelope import Envelope
@@ -29,6 +29,7 @@ from trustrag.provenance.statement import (
     Statement,
     parse_statement,
 )
+from trustrag.stored import term
 
 _S = TypeVar("_S", bound=Statement)
 

@@ -12,7 +12,7 @@ from typing import ParamSpec
 from trustrag.errors import LedgerError, TrustragError
 from trustrag.ledger.ledger import Ledger
 from trustrag.ledger.log import completed
-from trustrag.ledger.model import Problem, Snapshot, VersionRow, term
+from trustrag.ledger.model import Problem, Snapshot, VersionRow
 from trustrag.ledger.rows import ChunkRow, StandingRow
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import bucket_node, empty_node, lift
@@ -23,6 +23,7 @@ from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.merkle import append, leaf_hash, root_at
 from trustrag.provenance.standing import BUCKETS, StandingEntry, bucket_of
 from trustrag.provenance.statement import SnapshotStatement, parse_statement
+from trustrag.stored import term
 
 _P = ParamSpec("_P")
 

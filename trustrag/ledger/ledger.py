@@ -21,24 +21,19 @@ from types import TracebackType
 
 import numpy as np
 
-from trustrag.errors import BackendError, ConfigError, ConflictError, LedgerError, TrustragError
+from trustrag.errors import (
+    BackendError,
+    ConfigError,
+    ConflictError,
+    LedgerError,
+    NotFoundError,
+    TrustragError,
+)
 from trustrag.ledger.admission import Desk
 from trustrag.ledger.connection import connect, translated
 from trustrag.ledger.history import Publisher, Withdrawals
 from trustrag.ledger.lock import WriterLock
-from trustrag.ledger.model import (
-    Admission,
-    Changes,
-    Decision,
-    Ids,
-    Ruling,
-    Sealer,
-    Snapshot,
-    StoredPassage,
-    UnprovedPassage,
-    Vectors,
-    VersionRow,
-)
+from trustrag.ledger.model import Admission, Decision, Ruling, Sealer, Snapshot, VersionRow
 from trustrag.ledger.rollback import Plan
 from trustrag.ledger.schema import migrate, require_current
 from trustrag.ledger.sqlite import Session
@@ -46,10 +41,12 @@ from trustrag.ledger.vectors import VectorFile
 from trustrag.ledger.view import Memory, View
 from trustrag.ledger.writing import Writing
 from trustrag.provenance.canonical import Encodable, Fields, Json, Metadata, encode, parse
+from trustrag.provenance.checkpoint import Note, NoteSignature
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Head
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.statement import Context, EmbedderId
+from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors
 
 DATABASE = "ledger.db"
 VECTORS = "vectors.f32"
@@ -263,6 +260,20 @@ class Ledger:
             writing.keep()
             return writing.seal("renew" if session.snapshot() else "publish", reason)
 
+    def add_cosignatures(self, version: int, lines: Sequence[NoteSignature]) -> bytes:
+        """Keeps these lines with the checkpoint of that snapshot, and returns it; what the log signed stays as it is.
+
+        Requires lines that were verified. Raises NotFoundError for a snapshot that is not there.
+        """
+        with self._write_turn() as (session, _), session.writing():
+            if session.snapshot(version) is None:
+                raise NotFoundError(f"no snapshot {version}")
+            note = Note.parse(session.checkpoint(version))
+            new = tuple(line for line in lines if line not in note.signatures)
+            data = Note(note.text, (*note.signatures, *new)).encode()
+            session.put_checkpoint(version, data)
+            return data
+
     @contextmanager
     def _write_turn(self) -> Iterator[tuple[Session, VectorFile]]:
         with self._turn:
@@ -273,13 +284,14 @@ class Ledger:
     # -- reading
 
     @contextmanager
-    def view(self, at: int | None = None) -> Iterator[View]:
+    def view(self, at: int | None = None, *, fading: bool = False) -> Iterator[View]:
         """The ledger at one commit, for as long as the block lasts; with `at`, as of that snapshot.
 
-        A past view computes the whole standing tree of then on its first proof: linear in what stood.
+        A past view computes the whole standing tree of then on its first proof: linear in what stood. With `fading`
+        it leaves out what was quarantined or withdrawn since.
         """
         with self.reading() as (session, vectors):
-            yield View(session, vectors, self._memory, at)
+            yield View(session, vectors, self._memory, at, fading=fading)
 
     @contextmanager
     def reading(self) -> Iterator[tuple[Session, VectorFile]]:

@@ -48,7 +48,7 @@ class Log:
     def root(self, size: int) -> Digest:
         """The root of the first `size` entries. Requires 0 <= size <= self.size, else LedgerError."""
         self._require(size)
-        return Digest(root_at(size, self._node))
+        return Digest(root_at(size, self.node))
 
     def append(self, envelope: Envelope) -> int:
         """The index of this envelope's entry; an envelope that is in the log already is not entered again."""
@@ -58,7 +58,7 @@ class Log:
         if known is not None:
             return known
         index = self._size
-        nodes = b"".join(node for _, _, node in append(index, leaf_hash(data), self._node))
+        nodes = b"".join(node for _, _, node in append(index, leaf_hash(data), self.node))
         self._session.add_entry(index, digest, nodes, data)
         self._closed_by[index] = nodes
         self._size = index + 1
@@ -74,7 +74,7 @@ class Log:
         if size not in self._roots:
             self._roots[size] = self.root(size)
         try:
-            path = inclusion_path(index, size, self._node)
+            path = inclusion_path(index, size, self.node)
             verify_inclusion(index, size, leaf_hash(data), path, self._roots[size].value)
         except (ProofError, ValueError) as error:
             raise LedgerError(
@@ -99,7 +99,7 @@ class Log:
         if known is not None and same and known[0] == root:
             return known[1]
         envelope = known[1].envelope if known is not None and same else Envelope.parse(data)
-        logged = LoggedEnvelope(envelope, index, tuple(inclusion_path(index, size, self._node)))
+        logged = LoggedEnvelope(envelope, index, tuple(inclusion_path(index, size, self.node)))
         if len(self._memory) >= _MAX_REMEMBERED:
             self._memory.clear()
         self._memory[index] = root, logged
@@ -114,9 +114,10 @@ class Log:
             raise LedgerError(
                 f"the log has {self._size} entries: nothing leads from {old_size} to {new_size}"
             )
-        return consistency_path(old_size, new_size, self._node) if old_size else []
+        return consistency_path(old_size, new_size, self.node) if old_size else []
 
-    def _node(self, level: int, index: int) -> bytes:
+    def node(self, level: int, index: int) -> bytes:
+        """The hash of a complete subtree: see `provenance.merkle`."""
         last = ((index + 1) << level) - 1
         nodes = self._closed_by.get(last)
         if nodes is None:

@@ -1,26 +1,19 @@
 """What goes into a ledger and what comes out, as plain values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from trustrag.errors import Refusal
-from trustrag.provenance.canonical import Digest, Metadata, encode_metadata
+from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
-from trustrag.provenance.evidence import Evidence, LoggedEnvelope
+from trustrag.provenance.evidence import LoggedEnvelope
 from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.standing import ChunkLeaf, StandingEntry
 from trustrag.provenance.statement import DocumentClaim
+from trustrag.stored import Ids, Vectors
 
-Ids: TypeAlias = NDArray[np.int64]
-Vectors: TypeAlias = NDArray[np.float32]
 Standing: TypeAlias = Literal["active", "superseded", "quarantined", "withdrawn"]
 Action: TypeAlias = Literal["quarantine", "restore", "withdraw"]
-
-_LONGEST_TERM = 512  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,67 +198,11 @@ class SourceRows:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPassage:
-    """A chunk with all that proves it. Nothing here is verified yet. `vector` is little-endian float32."""
-
-    chunk_id: int
-    text: str
-    metadata: bytes
-    vector: bytes
-    evidence: Evidence
-    title: str
-    source_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnprovedPassage:
-    """A chunk that cannot even be shown with evidence: it no longer stands, never was, or its rows are
-    damaged.
-
-    `doc_id` is empty and `index` -1 where the rows do not tell.
-    """
-
-    chunk_id: int
-    doc_id: str
-    index: int
-    refusal: Refusal
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What an index that followed the ledger up to an earlier snapshot has to add and remove to be at
-    `version`.
-    """
-
-    added: Ids
-    removed: Ids
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that the audit found wrong: where in the ledger, and what."""
 
     where: str
     what: str
-
-
-def matches(metadata: Mapping[str, Metadata], where: Mapping[str, Metadata]) -> bool:
-    """Whether every field of `where` is in `metadata` with an equal JSON value: true is not 1, and 1 is
-    1.0.
-    """
-    return all(name in metadata and term(metadata[name]) == term(value) for name, value in where.items())
-
-
-def term(value: Metadata) -> str:
-    """What stands for a metadata value in filters: its canonical JSON, or its digest where that is long.
-
-    Raises MalformedError for what JSON cannot hold.
-    """
-    encoded = encode_metadata({"": value})[len('{"":') : -1]
-    # No JSON value begins with an s, so the two forms cannot meet.
-    return encoded.decode() if len(encoded) <= _LONGEST_TERM else f"sha256:{Digest.of(encoded).hex}"
 
 
 def joined(parts: Iterable[tuple[int, int, str]]) -> str:

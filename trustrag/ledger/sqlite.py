@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from trustrag.errors import LedgerError
 from trustrag.ledger.connection import FAILURES, failed, translated
-from trustrag.ledger.model import Decision, Ids, Ruling, Snapshot, VersionRow
+from trustrag.ledger.model import Decision, Ruling, Snapshot, VersionRow
 from trustrag.ledger.rows import (
     CHUNK,
     SNAPSHOT,
@@ -35,6 +35,7 @@ from trustrag.ledger.rows import (
 )
 from trustrag.ledger.schema import require_current
 from trustrag.provenance.canonical import Digest
+from trustrag.stored import Ids
 
 Value = None | int | str | bytes
 Term = tuple[str, str]  # a metadata field and what stands for its value
@@ -158,6 +159,9 @@ class Session:
     def checkpoint(self, version: int) -> bytes:
         """The signed note that was published with that snapshot."""
         return self._blob("SELECT checkpoint FROM snapshot WHERE version = ?", version, f"snapshot {version}")
+
+    def put_checkpoint(self, version: int, checkpoint: bytes) -> None:
+        self._run("UPDATE snapshot SET checkpoint = ? WHERE version = ?", checkpoint, version)
 
     def add_snapshot(self, item: Snapshot, checkpoint: bytes) -> None:
         self._run(
@@ -475,9 +479,8 @@ class Session:
                 # By hand: `yield from` a cursor would close it itself, in whatever state its connection is.
                 yield from iter(cursor.fetchone, None)
             finally:
-                with suppress(
-                    sqlite3.ProgrammingError
-                ):  # nobody went on, and the connection was closed meanwhile
+                # Nobody went on, and the connection was closed meanwhile.
+                with suppress(sqlite3.ProgrammingError):
                     cursor.close()
 
     def _integers(self, sql: str, *values: Value) -> Ids:

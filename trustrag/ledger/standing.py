@@ -76,7 +76,7 @@ class StandingTree:
         self._as_of = as_of
         self._signed = signed
         self._kept: Kept = {} if kept is None else kept
-        self._computed: _Past | None = None
+        self._computed: Past | None = None
         self._nodes: dict[int, bytes] = {}
 
     def root(self) -> Digest:
@@ -104,18 +104,18 @@ class StandingTree:
             self._nodes.update(stored_nodes(self._session, missing))
         return tuple(self._nodes[number] for number in numbers)
 
-    def _past(self) -> "_Past | None":
+    def _past(self) -> "Past | None":
         if self._as_of is not None and self._computed is None:
             self._computed = self._kept.get(self._signed) if self._signed else None
             if self._computed is None:
-                self._computed = _Past(self._session.standing_at(self._as_of))
+                self._computed = Past(self._session.standing_at(self._as_of))
                 if self._signed and self._computed.root == self._signed:
                     self._kept.clear()
                     self._kept[self._signed] = self._computed
         return self._computed
 
 
-class _Past:
+class Past:
     """The whole tree of a past snapshot, computed from the rows that stood then: linear in their number."""
 
     def __init__(self, rows: Iterable[StandingRow]) -> None:
@@ -130,7 +130,7 @@ class _Past:
         return Digest(self.nodes.get(1) or empty_node(1))
 
 
-Kept: TypeAlias = dict[Digest, _Past]
+Kept: TypeAlias = dict[Digest, Past]
 """Trees of the past by their root."""
 
 

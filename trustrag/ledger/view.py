@@ -10,19 +10,7 @@ from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal,
 from trustrag.ledger import waiting
 from trustrag.ledger.history import Step, course
 from trustrag.ledger.log import Log, Proved, node_of
-from trustrag.ledger.model import (
-    Changes,
-    Held,
-    Ids,
-    Said,
-    Snapshot,
-    SourceRows,
-    StoredPassage,
-    UnprovedPassage,
-    Vectors,
-    VersionRow,
-    term,
-)
+from trustrag.ledger.model import Held, Said, Snapshot, SourceRows, VersionRow
 from trustrag.ledger.rows import ChunkRow
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import Kept, StandingTree
@@ -33,6 +21,7 @@ from trustrag.provenance.evidence import Evidence, Head, LoggedEnvelope
 from trustrag.provenance.merkle import inclusion_path
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.standing import StandingEntry, StandingProof, standing_root
+from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vectors, term
 
 _MAX_SPANS = 16
 _MAX_ENTRIES = 4096
@@ -62,10 +51,13 @@ class View:
         memory: Memory,
         at: int | None = None,
         log_size: int | None = None,
+        *,
+        fading: bool = False,
     ) -> None:
         self._session = session
         self._vectors = vectors
         self._at = at
+        self._fading = fading
         self._memory = memory
         self._snapshot = session.snapshot(at)
         self._log = Log(session, memory.proved)
@@ -138,14 +130,25 @@ class View:
         """
         return self._log.envelope(index)
 
+    def logged(self, index: int) -> LoggedEnvelope:
+        """A log entry with its proof under this view's checkpoint. Raises as `envelope`."""
+        return self._log.logged(index, self.snapshot().log_size)
+
     # -- documents
+
+    def standing_entry(self, doc_id: str) -> StandingEntry | None:
+        """What the standing tree holds of a document, unverified; None where nothing stands."""
+        proof = self._proof(doc_id)
+        return proof and proof[1]
 
     def version_of(self, doc_id: str) -> VersionRow | None:
         """The newest version of a document, whatever its standing."""
         return next(reversed(self.versions(doc_id)), None)
 
     def active(self, doc_id: str) -> VersionRow | None:
-        """The version of a document that its row calls active."""
+        """The version of a document that its row calls active; of a past view, the one that stood then."""
+        if self._at is not None:
+            return self.standing(doc_id)
         return next((row for row in self.versions(doc_id) if row.standing == "active"), None)
 
     def standing(self, doc_id: str) -> VersionRow | None:
@@ -256,6 +259,10 @@ class View:
         version = self._snapshot.version if self._snapshot else 0
         if since <= 0:
             return Changes(self.select(), np.empty(0, dtype=np.int64), version)
+        if self._at is not None:
+            before = _expand(self._session.standing_spans(None, since)[:, 1:], self.chunk_total())
+            then = self.select()
+            return Changes(np.setdiff1d(then, before), np.setdiff1d(before, then), version)
         touched = self._session.touched_since(since)
         added = [(first, count) for first, count, old, new in touched if new and not old]
         removed = [(first, count) for first, count, old, new in touched if old and not new]
@@ -340,7 +347,8 @@ class View:
     def _stored(self, chunk: ChunkRow, version: VersionRow, size: int) -> StoredPassage | UnprovedPassage:
         index = chunk.id - version.first_chunk
         proof = self._proof(version.doc_id)
-        if proof is None or proof[0] != version.row:
+        faded = self._fading and version.standing in ("quarantined", "withdrawn")
+        if proof is None or proof[0] != version.row or faded:
             reason = f"version {version.version} of {version.doc_id} does not stand: it is {version.standing}"
             return UnprovedPassage(chunk.id, version.doc_id, index, Refusal.NOT_IN_SNAPSHOT, reason)
         _, entry, standing_proof = proof

@@ -18,7 +18,10 @@ from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 from trustrag.errors import BackendError
+from trustrag.index.embedding import Embedder
 from trustrag.provenance.evidence import VerifiedPassage
+from trustrag.retrieval.ranking import Mode
+from trustrag.retrieval.retriever import SearchReport
 
 MAX_SENTENCES = 3
 """How many sentences an extractive answer quotes at most."""
@@ -165,6 +168,24 @@ def compose(
                 told = f"{count} passage{'s were' if count > 1 else ' was'} {what} (search tells why)"
                 answer = replace(answer, detail=f"{answer.detail}; {told}")
     return answer
+
+
+def answered(
+    report: SearchReport, embedder: Embedder, mode: Mode, generator: Generator | None
+) -> Grounded | Abstained:
+    """An answer from what a search found, as `compose` makes it."""
+    question = report.question
+    return compose(
+        question,
+        [ranked.passage for ranked in report.passages],
+        weights=[ranked.score for ranked in report.passages],
+        contested=bool(report.contested),
+        refused=len(report.refused),
+        left_out=len(report.left_out),
+        strict=mode == "strict",
+        generator=generator,
+        nearness=lambda sentences: embedder.embed(sentences) @ embedder.embed_query(question),
+    )
 
 
 def _composed(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trustrag.errors import MalformedError, Refusal, StaleError, VerificationError
-from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.evidence import (
     AnySnapshot,
@@ -25,6 +24,7 @@ from trustrag.provenance.evidence import (
 from trustrag.provenance.past import PastSnapshot, accept_past
 from trustrag.provenance.policy import Policy, SeenCheckpoint, TrustedSnapshot
 from trustrag.provenance.statement import Context
+from trustrag.stored import Store, StoredPassage, StoreView, UnprovedPassage, V
 
 _ATTEMPTS = 5
 
@@ -74,7 +74,7 @@ class Gate:
         self._accepted: tuple[Head, int, TrustedSnapshot] | None = None
 
     @contextmanager
-    def opened(self, ledger: Ledger, now: int) -> Iterator[tuple[View, TrustedSnapshot]]:
+    def opened(self, ledger: Store[V], now: int) -> Iterator[tuple[V, TrustedSnapshot]]:
         """A view of the ledger and the snapshot that it shows, accepted; raises as `accept`.
 
         A view that was opened just before another thread or process sealed and remembered the next snapshot
@@ -91,7 +91,7 @@ class Gate:
                 yield view, snapshot
                 return
 
-    def accept(self, view: View, now: int) -> TrustedSnapshot:
+    def accept(self, view: StoreView, now: int) -> TrustedSnapshot:
         """The snapshot that this view shows, if it is signed, fresh, and extends all that was seen before.
 
         The answer is kept until the ledger shows another head, the memory knows more, or its time is over.
@@ -118,10 +118,10 @@ class Gate:
         self._accepted = (head, snapshot.version, snapshot)
         return snapshot
 
-    def past(self, view: View, today: TrustedSnapshot, version: int, now: int) -> tuple[View, PastSnapshot]:
+    def past(self, view: V, today: TrustedSnapshot, version: int, now: int) -> tuple[V, PastSnapshot]:
         """What stood in an earlier snapshot, proved to be in the log that `today` ends; `view` is what shows today.
 
-        Raises NotFoundError where the ledger has no such snapshot, and what `accept_past` raises.
+        Raises what `StoreView.past` and `accept_past` raise.
         """
         then = view.past(version)
         shown = then.sealed()
@@ -159,7 +159,7 @@ class Gate:
         return [self.prove(passage, snapshot, now) for passage in stored]
 
 
-def _extension(view: View, old_size: int, head: Head) -> list[bytes]:
+def _extension(view: StoreView, old_size: int, head: Head) -> list[bytes]:
     """What shows that this head's log extends its first `old_size` entries; empty where nothing could."""
     size = Checkpoint.parse(Note.parse(head.checkpoint).text).size
     return view.consistency(old_size, size) if 0 < old_size < size else []

@@ -8,10 +8,10 @@ import numpy as np
 
 from trustrag.errors import Refusal
 from trustrag.index.base import Hit, Vector
-from trustrag.ledger import StoredPassage, UnprovedPassage, matches
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.retrieval.ranking import Candidate
+from trustrag.stored import StoredPassage, UnprovedPassage, matches
 
 MAX_FAULTS = 20
 """How many things wrong with an index are told in one report."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from trustrag.errors import AuthorityError, MalformedError, ProofError, Refusal, StaleError
-from trustrag.ledger import Ledger
 from trustrag.provenance.canonical import rfc3339
 from trustrag.provenance.merkle import verify_consistency
 from trustrag.retrieval.asked import Asked
 from trustrag.retrieval.receipt import Procedure, Receipt, ReceivedPassage, query_of, received
 from trustrag.retrieval.retriever import Retriever, SearchReport
+from trustrag.stored import Store, StoreView
 
 EXACT = ("flat",)
 """Kinds of index that look at every vector: of these the same has to come out."""
@@ -43,7 +43,9 @@ class Replay:
         return not (self.missing or self.extra or self.reordered)
 
 
-def replay(receipt: Receipt, asked: Asked, retriever: Retriever, ledger: Ledger, *, now: int) -> Replay:
+def replay(
+    receipt: Receipt, asked: Asked, retriever: Retriever, ledger: Store[StoreView], *, now: int
+) -> Replay:
     """Search again, with the retriever of this ledger, and compare. `receipt` and `asked` as `ReceiptFile.open` gave them.
 
     Raises AuthorityError for a receipt of another store, ProofError (FORK) where this copy has another history or
@@ -80,7 +82,7 @@ def replay(receipt: Receipt, asked: Asked, retriever: Retriever, ledger: Ledger,
     )
 
 
-def _require_history(receipt: Receipt, retriever: Retriever, ledger: Ledger, now: int) -> None:
+def _require_history(receipt: Receipt, retriever: Retriever, ledger: Store[StoreView], now: int) -> None:
     with retriever.gate.opened(ledger, now) as (view, today):
         size, root = today.checkpoint.size, today.checkpoint.root
         if receipt.log_size > size:

@@ -21,11 +21,10 @@ import numpy as np
 
 from trustrag.consistency import SHARED_MEMORY, Judge, PairMemory, ValueJudge, foresee
 from trustrag.errors import BackendError, LedgerError, NotFoundError, ProofError, Refusal, VerificationError
-from trustrag.index.base import Hit, Ids, Vector, VectorIndex, Vectors
+from trustrag.index.base import Hit, Ids, RowIndex, Vector, VectorIndex, Vectors
 from trustrag.index.embedding import Embedder
 from trustrag.index.locks import ReadWriteLock
 from trustrag.index.opening import open_index
-from trustrag.ledger import Ledger, StoredPassage, UnprovedPassage, View
 from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.evidence import AnySnapshot, Head, RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceFile, ShownPassage
@@ -35,6 +34,7 @@ from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.pool import Pool
 from trustrag.retrieval.ranking import Certificate, Contest, Explanation, Mode, Ranking, rerank
 from trustrag.retrieval.scan import Scan
+from trustrag.stored import Store, StoredPassage, StoreView, UnprovedPassage
 
 SOURCE_SHARE = 4
 """Places that one source may take among the candidates: this many, or as many as were asked for if more.
@@ -135,17 +135,17 @@ class SearchReport:
 
 
 class Retriever:
-    """Search over one ledger. Many threads may search at once; `gate` may be replaced between searches.
+    """Search over one store. Many threads may search at once; `gate` may be replaced between searches.
 
     `index` is a kind for `open_index`, or an index of the caller's. Its cache file lies in `index_folder` and
-    may be deleted at any time. `judge` says who contradicts whom (None: values and rules); pairwise work is kept in
-    `memory` (None: in the process's).
+    may be deleted at any time; with None there is none. `judge` says who contradicts whom (None: values and rules);
+    pairwise work is kept in `memory` (None: in the process's).
     """
 
     def __init__(
         self,
-        ledger: Ledger,
-        index_folder: Path,
+        ledger: Store[StoreView],
+        index_folder: Path | None,
         embedder: Embedder,
         gate: Gate,
         *,
@@ -160,11 +160,16 @@ class Retriever:
         self._embedder = embedder
         self._index = open_index(index, embedder.id.dimension) if isinstance(index, str) else index
         name = index if isinstance(index, str) else type(index).__name__
-        self._file = index_folder / f"{name}.idx"
+        self._file = index_folder and index_folder / f"{name}.idx"
         self._version: int | None = None
         self._unsaved = 0
         self._following = threading.Lock()
         self._turns = ReadWriteLock()
+
+    @property
+    def embedder(self) -> Embedder:
+        """What turns a question into a vector."""
+        return self._embedder
 
     def sync(self) -> int:
         """Bring the index to the ledger's newest snapshot and return its version."""
@@ -311,7 +316,7 @@ class Retriever:
         return unit
 
     def _hits(
-        self, view: View, version: int, pool: Pool, sources: Collection[str] | None, count: int
+        self, view: StoreView, version: int, pool: Pool, sources: Collection[str] | None, count: int
     ) -> list[Hit]:
         """What the index says is nearest: at most `count` hits."""
         with self._turns.reading():
@@ -324,13 +329,14 @@ class Retriever:
             except (RuntimeError, ValueError) as error:
                 raise BackendError(f"the index failed: {error}") from error
 
-    def _follow(self, view: View, version: int) -> None:
+    def _follow(self, view: StoreView, version: int) -> None:
         """Bring the index to this view, unless it is there or further."""
         if self._version is not None and self._version >= version:
             return
         with self._following:
             if self._version is None:
-                self._index.load(self._file, lambda ids: _vectors(view, ids))
+                if self._file is not None:
+                    self._index.load(self._file, lambda ids: _vectors(view, ids))
                 changes = view.changes(0)
                 held = self._index.ids()
                 added, removed = np.setdiff1d(changes.added, held), np.setdiff1d(held, changes.added)
@@ -343,14 +349,17 @@ class Retriever:
                 self._index.remove(removed)
                 for start in range(0, len(added), _BLOCK):
                     block = added[start : start + _BLOCK]
-                    self._index.add(block, view.vectors(block))
+                    if isinstance(self._index, RowIndex):
+                        self._index.hold(block)
+                    else:
+                        self._index.add(block, view.vectors(block))
                 self._version = changes.version
             self._save(len(added) + len(removed))
 
     def _save(self, changed: int) -> None:
         """Write the cache once a hundredth of it is new; what a crash loses is added again at the start."""
         self._unsaved += changed
-        if self._unsaved * 100 < max(1, len(self._index)):
+        if self._file is None or self._unsaved * 100 < max(1, len(self._index)):
             return
         try:
             self._index.save(self._file)
@@ -359,7 +368,7 @@ class Retriever:
             _LOG.warning("%s", error)
 
 
-def _drawn(view: View, pool: Pool, hits: _Hits) -> Iterator[StoredPassage | UnprovedPassage]:
+def _drawn(view: StoreView, pool: Pool, hits: _Hits) -> Iterator[StoredPassage | UnprovedPassage]:
     """Candidates, nearest first, for as long as the pool wants any, drawing deeper and deeper.
 
     Once a source has its share, the index is asked for the others only. To fill the answer this goes to
@@ -382,7 +391,7 @@ def _drawn(view: View, pool: Pool, hits: _Hits) -> Iterator[StoredPassage | Unpr
             depth = max(2 * depth, DEPTH)
 
 
-def _vectors(view: View, ids: Ids) -> Vectors:
+def _vectors(view: StoreView, ids: Ids) -> Vectors:
     """The ledger's vectors for a cache file; ids that the ledger never gave make the file foreign."""
     try:
         return view.vectors(ids)
@@ -390,7 +399,7 @@ def _vectors(view: View, ids: Ids) -> Vectors:
         raise LookupError(str(error)) from error
 
 
-def _note_unknown(pool: Pool, view: View) -> None:
+def _note_unknown(pool: Pool, view: StoreView) -> None:
     """A filter that finds nothing may ask for a field that nobody has: a typing error should not look like an answer."""
     if pool.where and not pool.found:
         pool.unknown_fields = tuple(name for name in pool.where if not view.has_field(name))

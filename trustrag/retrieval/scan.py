@@ -9,8 +9,8 @@ from collections.abc import Collection
 import numpy as np
 
 from trustrag.index.base import Hit, Ids, Vector
-from trustrag.ledger import View
 from trustrag.retrieval.pool import Pool
+from trustrag.stored import StoreView
 
 _BLOCK = 20_000  # vectors read at a time
 
@@ -18,7 +18,7 @@ _BLOCK = 20_000  # vectors read at a time
 class Scan:
     """The chunks that stood in a view of the past, scored against one question; made once for each search."""
 
-    def __init__(self, view: View, pool: Pool) -> None:
+    def __init__(self, view: StoreView, pool: Pool) -> None:
         self._view = view
         self._where = pool.where
         ids = view.select(pool.where)
@@ -36,7 +36,7 @@ class Scan:
         return [Hit(chunk_id, score) for chunk_id, score in pairs]
 
 
-def _scores(view: View, ids: Ids, query: Vector) -> Vector:
+def _scores(view: StoreView, ids: Ids, query: Vector) -> Vector:
     scores = np.empty(len(ids), dtype=np.float32)
     for start in range(0, len(ids), _BLOCK):
         block = slice(start, start + _BLOCK)

@@ -17,15 +17,18 @@ from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
 from trustrag.provenance.policy import Bounds, Reviewer, Source
 from trustrag.provenance.statement import RollbackStatement
+from trustrag.published.writer import PublishReport
 from trustrag.retrieval.answer import Abstained, Grounded
+from trustrag.retrieval.embedders import AnyEmbedder
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.replay import Replay
 from trustrag.retrieval.retriever import RankedPassage, SearchReport
 from trustrag.workspace.contracts import check_file, template, write_new
 from trustrag.workspace.custody import Custody, KeyChange
 from trustrag.workspace.history import History, RolledBack, approve_rollback
+from trustrag.workspace.logface import Gathered, LogFace, verify_log_proof
 from trustrag.workspace.reviews import Details
-from trustrag.workspace.wiring import AnyEmbedder, verify_evidence
+from trustrag.workspace.wiring import verify_evidence
 from trustrag.workspace.workspace import Workspace
 
 __all__ = [
@@ -46,18 +49,21 @@ __all__ = [
     "Document",
     "Event",
     "EvidenceReport",
+    "Gathered",
     "Grounded",
     "History",
     "IngestReport",
     "KeyChange",
     "KeyFact",
     "Link",
+    "LogFace",
     "Metadata",
     "Mode",
     "Opinion",
     "Outcome",
     "Piece",
     "Problem",
+    "PublishReport",
     "RankedPassage",
     "RefusedPassage",
     "Replay",
@@ -77,5 +83,6 @@ __all__ = [
     "prov_of",
     "template",
     "verify_evidence",
+    "verify_log_proof",
     "write_new",
 ]

@@ -16,7 +16,7 @@ from pathlib import Path
 from trustrag.authority import Authority
 from trustrag.errors import AuthorityError, ConfigError, MalformedError, NotFoundError, Refusal
 from trustrag.ingest.attest import read_attestations
-from trustrag.ledger import Ledger, Snapshot, VersionRow, View
+from trustrag.ledger import Snapshot, VersionRow, View
 from trustrag.monitor import history
 from trustrag.monitor.custody import Chain, chain_of
 from trustrag.monitor.rollback import RollbackStep, planned_step, proposed, require_approved, same_step
@@ -24,6 +24,7 @@ from trustrag.provenance.envelope import Envelope, sign
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.statement import RollbackStatement, parse_statement
 from trustrag.retrieval.gate import Gate
+from trustrag.stored import Store
 from trustrag.workspace.opened import Opened
 
 _NAMED = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)  # as in JSON and LangChain ids
@@ -120,7 +121,7 @@ class History:
         opened = self._opened
         with opened.writing() as ledger:
             now, policy, sealer = opened.clock(), opened.policy, opened.sealer()
-            with _view_of(ledger, opened.gate(), now) as (view, gate, head, _):
+            with _view_of(ledger, opened.sealing_gate(), now) as (view, gate, head, _):
                 step = planned_step(view, gate, head, snapshot, now)
             if given:
                 payload = same_step(given[0].payload, step, policy.context, reason)
@@ -134,7 +135,7 @@ class History:
     @contextmanager
     def _shown(self) -> Iterator[tuple[View, Gate, TrustedSnapshot, int]]:
         opened = self._opened
-        with _view_of(opened.reader(), opened.gate(), opened.clock()) as shown:
+        with _view_of(opened.store(), opened.gate(), opened.clock()) as shown:
             yield shown
 
 
@@ -158,7 +159,7 @@ def approve_rollback(
 
 
 @contextmanager
-def _view_of(ledger: Ledger, gate: Gate, now: int) -> Iterator[tuple[View, Gate, TrustedSnapshot, int]]:
+def _view_of(ledger: Store[View], gate: Gate, now: int) -> Iterator[tuple[View, Gate, TrustedSnapshot, int]]:
     with gate.opened(ledger, now) as (view, head):
         yield view, gate, head, now
 

@@ -7,6 +7,7 @@ index and one remembered head serve them all, and a policy that changed is in fo
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from trustrag.authority import SNAPSHOT_LIFETIME, Authority
@@ -16,11 +17,13 @@ from trustrag.index.embedding import Embedder
 from trustrag.keyring import pairs_file
 from trustrag.ledger import Ledger, Sealer
 from trustrag.provenance.policy import Policy
+from trustrag.retrieval.embedders import AnyEmbedder, opened_embedder, require_same_embedder
 from trustrag.retrieval.gate import Gate
+from trustrag.retrieval.memory import LongMemory
 from trustrag.retrieval.pairfile import PairFile
 from trustrag.retrieval.retriever import Retriever
 from trustrag.settings import Settings
-from trustrag.workspace.wiring import AnyEmbedder, LongMemory, opened_embedder, require_same_embedder
+from trustrag.workspace.witnessed import SealedMemory, WitnessedStore
 
 
 class Opened:
@@ -75,6 +78,10 @@ class Opened:
                 self._ledger = Ledger.open(self.folder)
             return self._ledger
 
+    def store(self) -> WitnessedStore:
+        """The ledger as readers may see it: where the policy asks for witnesses, what these have seen."""
+        return WitnessedStore(self.reader(), lambda: self.policy, self.clock)
+
     def searcher(self) -> Retriever:
         """The retriever, with a gate of today's policy."""
         policy = self.policy
@@ -84,7 +91,7 @@ class Opened:
                 require_same_embedder(ledger.embedder, self.embedder)
                 gate = self._gate(policy)
                 self._retriever = Retriever(
-                    ledger,
+                    self.store(),
                     self.folder / "index",
                     self.embedder,
                     gate,
@@ -111,18 +118,25 @@ class Opened:
     def writing(self) -> Iterator[Ledger]:
         """The ledger, open for writing, at a head that was not rolled back: nothing is ever sealed over an old copy."""
         with Ledger.open(self.folder, write=True) as ledger:
-            with ledger.view() as view:
-                try:
-                    self._gate(self.policy).accept(view, self.clock())
-                except StaleError as error:
-                    # One that has only expired may be followed by a new one; one that was put back may not.
-                    if error.refusal is not Refusal.STALE_SNAPSHOT:
-                        raise
+            self.accept_sealed(ledger)
             yield ledger
             # What is acknowledged is remembered before anybody is told: an older copy put back is then noticed. The
             # policy is asked for again: a rotation of keys changes it in between.
-            with ledger.view() as view:
-                self._gate(self.policy).accept(view, self.clock())
+            self.accept_sealed(ledger, expired=False)
+
+    def accept_sealed(self, ledger: Ledger, *, expired: bool = True) -> None:
+        """Accept the newest head as whoever seals does: signed, and no older than what was sealed and seen before.
+
+        Witnesses come after the seal, so none are asked for here. One that has only expired may be followed by a new
+        one; one that was put back may not. Raises VerificationError.
+        """
+        gate = self.sealing_gate()
+        with ledger.view() as view:
+            try:
+                gate.accept(view, self.clock())
+            except StaleError as error:
+                if not expired or error.refusal is not Refusal.STALE_SNAPSHOT:
+                    raise
 
     def sealer(self) -> Sealer:
         """Who seals, by keys that are held here. Raises ConfigError where they are not."""
@@ -138,3 +152,11 @@ class Opened:
 
     def _gate(self, policy: Policy) -> Gate:
         return Gate(policy, policy.context, LongMemory(self.authority.memory))
+
+    def sealing_gate(self) -> Gate:
+        """The gate of whoever seals: witnesses come after the seal, so it asks for none."""
+        policy = self.policy
+        if not policy.quorum:
+            return self._gate(policy)
+        memory = SealedMemory(policy.context.store, LongMemory(self.authority.memory))
+        return Gate(replace(policy, quorum=0), policy.context, memory)

@@ -32,4 +32,4 @@ class Receipts:
         """
         opened = self._opened
         receipt, asked = ReceiptFile.open(data, opened.policy)
-        return replay(receipt, asked, opened.searcher(), opened.reader(), now=opened.clock())
+        return replay(receipt, asked, opened.searcher(), opened.store(), now=opened.clock())

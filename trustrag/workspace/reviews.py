@@ -87,12 +87,12 @@ class Reviews:
     def waiting(self, reviewer: str | None = None) -> tuple[tuple[Case, ...], tuple[tuple[str, str], ...]]:
         """What waits (assigned to this reviewer), in the order in which it came in; and what cannot be shown, with why."""
         cases, problems = [], []
-        gate, now = self._opened.searcher().gate, self._opened.clock()
+        gate, now = self._opened.sealing_gate(), self._opened.clock()
         with gate.opened(self._opened.reader(), now) as (view, snapshot):
             said = view.said()
             for row in view.waiting():
                 try:
-                    case = case_of(view.held(row.doc_id, row.version), said, gate.policy, snapshot)
+                    case = case_of(view.held(row.doc_id, row.version), said, self._opened.policy, snapshot)
                 except TrustragError as error:
                     problems.append((row.doc_id, str(error)))
                     continue
@@ -221,10 +221,10 @@ class Reviews:
         return self._case_in(self._opened.reader(), doc_id, version)
 
     def _case_in(self, ledger: Ledger, doc_id: str, version: int | None) -> tuple[Held, Case]:
-        gate = self._opened.searcher().gate
+        gate = self._opened.sealing_gate()
         with gate.opened(ledger, self._opened.clock()) as (view, snapshot):
             held = view.held(doc_id, version)
-            return held, case_of(held, view.said(), gate.policy, snapshot)
+            return held, case_of(held, view.said(), self._opened.policy, snapshot)
 
     # ---- beside the text
 

@@ -1,4 +1,4 @@
-"""Small parts that `workspace` is put together with: embedders by name or object, the long memory, tidy beginnings."""
+"""Small parts that `workspace` is put together with: neighbours for records, approvals, tidy beginnings."""
 
 import re
 import shutil
@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -15,33 +14,24 @@ from trustrag.consistency import Judge, open_entailment_judge
 from trustrag.errors import ConfigError, MalformedError, SignatureError, UnsignedDocumentError
 from trustrag.files import make_folder, write_whole
 from trustrag.index.base import Vector
-from trustrag.index.embedding import Embedder, EmbedsDocuments, adapt_embedder, open_embedder
+from trustrag.index.embedding import Embedder
 from trustrag.ingest.around import Beside as ByVector
 from trustrag.ingest.attest import read_attestations
 from trustrag.ingest.document import ReadProblem
 from trustrag.ingest.pipeline import Signers
 from trustrag.ingest.screening.versions import Neighbours as Beside
 from trustrag.ingest.screening.versions import Witness
-from trustrag.keyring import SeenState, UserState, state_file
+from trustrag.keyring import state_file
 from trustrag.ledger import Ledger, Publisher
 from trustrag.monitor.audited import Audited
 from trustrag.monitor.record import Assessment, Neighbours, assess, gather
-from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope, verify
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.export import EvidenceReport, verify_evidence_file
-from trustrag.provenance.policy import Policy, SeenCheckpoint, Source
-from trustrag.provenance.statement import EmbedderId
-from trustrag.retrieval.gate import Seen
+from trustrag.provenance.policy import Policy, Source
 from trustrag.retrieval.retriever import SOURCE_SHARE, Retriever
 from trustrag.settings import FILE_NAME
 from trustrag.trustroot import TrustRoot
-
-CUSTOM = "custom"
-"""What `trustrag.toml` says where the embedder was an object: whoever opens the workspace has to bring it."""
-
-AnyEmbedder: TypeAlias = Embedder | EmbedsDocuments | str
-"""An embedder of ours, a LangChain-like one, or a name for `open_embedder`."""
 
 NEIGHBOURS = 8
 """How many passages of others a passage is held against when its source's record is gathered."""
@@ -53,30 +43,6 @@ a share, or who floods the neighbourhood of a lie would keep the truth from bein
 BESIDE = 6
 """How many are asked about a passage that is new: of every one of them, so fewer. Who says the same but for one value is
 among the nearest."""
-
-
-class LongMemory:
-    """The gate's memory, kept in the user's own folder, out of reach of whoever writes the workspace."""
-
-    def __init__(self, state: UserState) -> None:
-        self._state = state
-
-    def seen(self) -> Seen | None:
-        """See `gate.Memory`."""
-        state = self._state.read()
-        if state is None or state.log_root is None:
-            return None
-        return Seen(state.snapshot_version, SeenCheckpoint(state.log_size, state.log_root))
-
-    def advance(self, seen: Seen) -> None:
-        """See `gate.Memory`."""
-        self._state.advance(
-            SeenState(
-                snapshot_version=seen.snapshot_version,
-                log_size=seen.checkpoint.size,
-                log_root=seen.checkpoint.root,
-            )
-        )
 
 
 class AuditFile:
@@ -99,33 +65,9 @@ class AuditFile:
         write_whole(self._path, audited.encode(), mode=0o600)
 
 
-def opened_embedder(given: AnyEmbedder) -> Embedder:
-    """The embedder that was meant. Raises `ConfigError` where only its maker can bring it."""
-    if isinstance(given, str):
-        if given == CUSTOM:
-            raise ConfigError("this workspace was made with an embedder object: give it as embedder=")
-        return open_embedder(given)
-    return adapt_embedder(given) if isinstance(given, EmbedsDocuments) else given
-
-
 def opened_judge(given: Judge | str | None) -> Judge | None:
     """The judge that was meant; a name is that of an NLI cross-encoder."""
     return open_entailment_judge(given) if isinstance(given, str) else given
-
-
-def identity_of(embedder: Embedder) -> EmbedderId:
-    """What statements say of an embedder."""
-    return EmbedderId(embedder.id.name, embedder.id.dimension, Digest(embedder.id.digest))
-
-
-def require_same_embedder(made_with: EmbedderId, embedder: Embedder) -> None:
-    """Raises `ConfigError` where the workspace's vectors were made by another embedder."""
-    given = identity_of(embedder)
-    if given != made_with:
-        raise ConfigError(
-            f"this workspace's vectors were made by {made_with.name} ({made_with.dimension} dimensions, digest "
-            f"{made_with.digest.hex[:16]}), not by {given.name} ({given.digest.hex[:16]}): open it with that one"
-        )
 
 
 def require_room(folder: Path, keys_folder: Path) -> None:

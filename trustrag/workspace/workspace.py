@@ -35,7 +35,8 @@ from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.policy import Policy, Source
 from trustrag.provenance.statement import Context
-from trustrag.retrieval.answer import Abstained, Generator, Grounded, compose
+from trustrag.retrieval.answer import Abstained, Generator, Grounded, answered
+from trustrag.retrieval.embedders import CUSTOM, AnyEmbedder, identity_of, opened_embedder
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import SearchReport
 from trustrag.settings import Settings
@@ -43,18 +44,15 @@ from trustrag.workspace.contracts import Contracts
 from trustrag.workspace.custody import Custody
 from trustrag.workspace.history import History
 from trustrag.workspace.intake import take_in
+from trustrag.workspace.logface import LogFace
 from trustrag.workspace.opened import Opened
 from trustrag.workspace.receipts import Receipts
 from trustrag.workspace.reviews import Reviews, require_approved
 from trustrag.workspace.wiring import (
-    CUSTOM,
-    AnyEmbedder,
     AuditFile,
     assessed,
-    identity_of,
     listed,
     named,
-    opened_embedder,
     opened_judge,
     publisher_under,
     require_room,
@@ -379,17 +377,7 @@ class Workspace:
     ) -> Grounded | Abstained:
         """An answer of cited sentences, or why there is none: see `trustrag.retrieval.answer`."""
         report = self.search(question, k=k, sources=sources, mode=mode)
-        return compose(
-            question,
-            [ranked.passage for ranked in report.passages],
-            weights=[ranked.score for ranked in report.passages],
-            contested=bool(report.contested),
-            refused=len(report.refused),
-            left_out=len(report.left_out),
-            strict=mode == "strict",
-            generator=generator,
-            nearness=lambda sentences: self.embedder.embed(sentences) @ self.embedder.embed_query(question),
-        )
+        return answered(report, self.embedder, mode, generator)
 
     def read(self, doc_id: str) -> tuple[VerifiedPassage, ...]:
         """The passages of the document that stands under this name, in order, each proved.
@@ -438,6 +426,13 @@ class Workspace:
     def reviews(self) -> Reviews:
         """The review desk: what waits for people, and who they are."""
         return Reviews(self._opened)
+
+    # ---- the log, as others see it
+
+    @property
+    def log(self) -> LogFace:
+        """Proofs from the log, its publication, and its witnesses."""
+        return LogFace(self._opened)
 
     # ---- wiring
 
