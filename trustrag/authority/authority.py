@@ -432,11 +432,8 @@ class Authority:
         kind, _, name = purpose.partition(" ")
         base = key_name(kind, name) if name else kind
         taken = {fact.public for fact in self.key_facts()}
-        for number in count(2):
-            made = self.own_key(f"{base}-{number}")
-            if made.hex not in taken:
-                return made
-        raise AssertionError("there is always a next number")
+        made = (self.own_key(f"{base}-{number}") for number in count(2))
+        return next(key for key in made if key.hex not in taken)
 
     def source_signer(self, name: str) -> Signer:
         """The signer of a source, by the key that the policy names for it.

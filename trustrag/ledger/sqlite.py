@@ -431,13 +431,8 @@ class Session:
 
     def has_term(self, version_row: int, term: Term) -> bool:
         """Whether this version is filed under this term."""
-        row = self._row(
-            "SELECT 1 FROM version_term WHERE version = ? AND term ="
-            " (SELECT id FROM term WHERE name = ? AND value = ?)",
-            version_row,
-            *term,
-        )
-        return row is not None
+        where = "version = ? AND term = (SELECT id FROM term WHERE name = ? AND value = ?)"
+        return self._row(f"SELECT 1 FROM version_term WHERE {where}", version_row, *term) is not None
 
     def term_total(self) -> int:
         """Under how many terms all versions together are filed."""

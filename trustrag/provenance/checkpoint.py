@@ -155,6 +155,14 @@ class Checkpoint:
         return cls(origin, _number(size), Digest(bytes_from_base64(root)), tuple(extensions))
 
 
+@dataclass(frozen=True, slots=True)
+class SeenCheckpoint:
+    """What a reader remembers of the newest checkpoint it accepted."""
+
+    size: int
+    root: Digest
+
+
 def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> bytes:
     """The checkpoint as a note, signed by the log under its origin.
 

@@ -15,7 +15,7 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar, final
 from trustrag.errors import AuthorityError, MalformedError, ProofError, Refusal, StaleError
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest, Fields, encode, parse, rfc3339
-from trustrag.provenance.checkpoint import Note, verify_checkpoint, verify_cosignature
+from trustrag.provenance.checkpoint import Note, SeenCheckpoint, verify_checkpoint, verify_cosignature
 from trustrag.provenance.envelope import Envelope, verify
 from trustrag.provenance.keys import PublicKey
 from trustrag.provenance.names import check_integer
@@ -74,20 +74,10 @@ _SEAL: Final = object()
 _PURPOSES: Final[dict[type, tuple[Purpose, ...]]] = {
     SourceStatement: ("source",),
     IngestStatement: ("ingest",),
-    ReviewStatement: ("screen", "review"),
-    RejectionStatement: ("screen", "review"),
-    SnapshotStatement: ("seal",),
-    WithdrawalStatement: ("seal",),
+    **dict.fromkeys((ReviewStatement, RejectionStatement), ("screen", "review")),
+    **dict.fromkeys((SnapshotStatement, WithdrawalStatement), ("seal",)),
     RollbackStatement: ("seal", "review"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SeenCheckpoint:
-    """What a reader remembers of the newest checkpoint it accepted."""
-
-    size: int
-    root: Digest
 
 
 @final
