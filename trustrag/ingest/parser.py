@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cache
 from typing import IO
 
@@ -29,6 +30,13 @@ _RESERVE = 16 * 1024 * 1024
 def _extract(request: Mapping[str, object], data: bytes) -> dict[str, object]:
     found = extract(data, str(request["media_type"]))
     return {"text": found.text, "title": found.title}
+
+
+def _concealed(request: Mapping[str, object], data: bytes) -> dict[str, object]:
+    """What a page holds and does not show: see `screening.concealed`."""
+    from trustrag.ingest.screening.concealed import pieces
+
+    return {"pieces": [asdict(piece) for piece in pieces(str(request["media_type"]), data)]}
 
 
 def _bandit(request: Mapping[str, object], data: bytes) -> dict[str, object]:
@@ -81,6 +89,7 @@ def _c2pa(request: Mapping[str, object], data: bytes) -> dict[str, object]:
 
 _TASKS: dict[str, Callable[[Mapping[str, object], bytes], dict[str, object]]] = {
     "extract": _extract,
+    "concealed": _concealed,
     "bandit": _bandit,
     "c2pa": _c2pa,
 }

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.ingest.corpus import sample
 from tests.ingest.corpus.pages import HONEST, INLINE, LIE, line, page, pdf, pdf_attacks
+from trustrag.ingest import isolation
 from trustrag.ingest.document import Document
 from trustrag.ingest.screening import Battery, Finding, Severity
 from trustrag.ingest.screening.concealed import ConcealedTextScreen
@@ -101,3 +102,14 @@ def test_deep_pages_do_not_exhaust_the_stack() -> None:
     deep = "<div>" * 180 + f'<p style="opacity:0">{LIE} and nobody knows.</p>' + "</div>" * 180
     (finding,), _ = found("html", page(deep))
     assert finding.severity is Severity.HOLD
+
+
+@pytest.mark.parametrize("answer", [{}, {"pieces": 1}, {"pieces": [{"text": "x"}]}, {"pieces": ["x"]}])
+def test_a_page_that_nobody_could_look_at_is_held(
+    answer: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Document("a", b"<p>Audit logs are kept.</p>", "text/html", "Audit logs are kept.")
+    assert list(ConcealedTextScreen().check(page)) == []
+    monkeypatch.setattr(isolation, "run", lambda *given, **named: answer)
+    (found,) = ConcealedTextScreen().check(page)
+    assert (found.code, found.severity) == ("NOT_SEEN", Severity.HOLD)

@@ -8,10 +8,12 @@ One module per format finds the concealed pieces (`sight_*`); here they are weig
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from trustrag.ingest import isolation
 from trustrag.ingest.document import Document
+from trustrag.ingest.formats import Unreadable
 from trustrag.ingest.screening.base import Finding, Severity, shown
 from trustrag.ingest.screening.injection import hints, orders
 from trustrag.ingest.screening.sight import Concealed
@@ -24,11 +26,11 @@ _STANDARD = "OWASP LLM01:2025"
 LEAST = 4
 """Words of a concealed piece below which it is a label, a stray or a spacer."""
 _DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_FINDERS: Mapping[str, Callable[[Document], Iterator[Concealed]]] = {
-    "text/html": lambda document: concealed_in_html(document.data.decode("utf-8", "replace")),
-    "text/markdown": lambda document: concealed_in_markdown(document.text),
-    "application/pdf": lambda document: concealed_in_pdf(document.data),
-    _DOCX: lambda document: concealed_in_docx(document.data),
+_FINDERS: Mapping[str, Callable[[bytes], Iterator[Concealed]]] = {
+    "text/html": lambda data: concealed_in_html(data.decode("utf-8", "replace")),
+    "text/markdown": lambda data: concealed_in_markdown(data.decode("utf-8", "replace")),
+    "application/pdf": concealed_in_pdf,
+    _DOCX: concealed_in_docx,
 }
 _GAP = re.compile(r"(?:[^\S\n]{150,}|\n{60,})(?=\S)")
 
@@ -42,14 +44,9 @@ class ConcealedTextScreen:
 
     def check(self, document: Document) -> Iterator[Finding]:
         """Hold concealed text that was taken in, or that gives orders; warn where the page itself can show it."""
-        finder = _FINDERS.get(document.media_type)
         # A document that is kept whole was given as text by a program: there are no bytes of a page behind it.
-        if finder is not None and not document.whole:
-            place = _Places(document.text)
-            for piece in finder(document):
-                finding = _weighed(piece, place)
-                if finding is not None:
-                    yield finding
+        if document.media_type in _FINDERS and not document.whole:
+            yield from _concealed(document)
         for match in _GAP.finditer(document.text):
             after = document.text[match.end() : match.end() + 400]
             if orders(after, hidden=True):
@@ -57,6 +54,49 @@ class ConcealedTextScreen:
                 yield Finding(
                     "PUSHED_AWAY", Severity.HOLD, match.end(), match.end() + len(after), reason, _STANDARD
                 )
+
+
+def pieces(media_type: str, data: bytes) -> Iterator[Concealed]:
+    """What is concealed in a page of this media type. Parses it here: see `isolation` for where that should be."""
+    return _FINDERS[media_type](data)
+
+
+def _concealed(document: Document) -> Iterator[Finding]:
+    try:
+        # In a process that may die of it, as the reader's own look at the page was.
+        answer = isolation.run("concealed", document.data, media_type=document.media_type)
+        found = [_piece(item) for item in _listed(answer)]
+    except Unreadable as error:
+        reason = f"nobody can say what the page conceals: {error}"
+        yield Finding("NOT_SEEN", Severity.HOLD, 0, 0, reason, _STANDARD)
+        return
+    place = _Places(document.text)
+    for piece in found:
+        finding = _weighed(piece, place)
+        if finding is not None:
+            yield finding
+
+
+def _listed(answer: Mapping[str, object]) -> Sequence[object]:
+    listed = answer.get("pieces")
+    if not isinstance(listed, list):
+        raise Unreadable("its parser gave no list of pieces")
+    return listed
+
+
+def _piece(item: object) -> Concealed:
+    """A piece as the parser tells it. Raises Unreadable: one that was taken over may tell anything."""
+    match item:
+        case {
+            "text": str(text),
+            "how": str(how),
+            "can_be_shown": bool(can_be_shown),
+            "always_read": bool(always_read),
+            "letters": int(letters),
+            "partial": bool(partial),
+        }:
+            return Concealed(text, how, can_be_shown, always_read, letters, partial)
+    raise Unreadable("its parser gave no piece of a page")
 
 
 def _weighed(piece: Concealed, place: "_Places") -> Finding | None:
