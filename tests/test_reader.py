@@ -215,6 +215,22 @@ def _asks(folder: Path, times: int) -> None:
             sys.exit(f"refused: {report.refused}")
 
 
+def test_it_may_lag_the_workspace_of_the_same_user_and_never_itself(ws: Workspace, tmp_path: Path) -> None:
+    reader, out = opened(ws), tmp_path / "out"
+    ws.ingest_documents([document("d1", "Audit logs of kind 1: changed.")], source="acme")
+    assert ws.search(QUESTION, k=12).passages  # from here on, this user has seen the next snapshot
+    assert reader.search(QUESTION, k=12).passages
+    assert opened(ws).search(QUESTION, k=12).passages
+    shutil.copytree(out, tmp_path / "old")
+    ws.log.publish(out)
+    assert opened(ws).search(QUESTION, k=12).passages
+    shutil.rmtree(out)
+    (tmp_path / "old").rename(out)
+    with pytest.raises(StaleError) as caught:
+        opened(ws).search(QUESTION, k=12)
+    assert caught.value.refusal is Refusal.ROLLBACK
+
+
 def test_many_processes_read_while_it_is_published_anew(ws: Workspace) -> None:
     readers = [
         multiprocessing.get_context("spawn").Process(target=_asks, args=(ws.folder.parent / "out", 25))

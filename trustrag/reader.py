@@ -4,7 +4,9 @@
     report = reader.search("How long are logs kept?", k=5)      what Workspace.search would say, from files alone
 
 There is no database on this path. Any number of processes may read one folder while it is published anew. What was seen
-of the store is remembered under the reader's own `$TRUSTRAG_HOME`, so that an older publication is noticed.
+is remembered under the reader's own `$TRUSTRAG_HOME`, so that an older publication or trust root is noticed. Snapshots of
+publications have a memory of their own: a publication follows its workspace with a delay, and where both are opened
+by one user, it would look like a rollback from each ingest to the next publishing.
 """
 
 import re
@@ -19,6 +21,7 @@ from trustrag.errors import AuthorityError, ConfigError, NotFoundError, Refusal
 from trustrag.index.base import Vector, VectorIndex
 from trustrag.index.embedding import MINILM_NAME, Embedder
 from trustrag.index.mapped import MappedIndex
+from trustrag.keyring import UserState
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.policy import Policy
@@ -56,6 +59,7 @@ class Reader:
         self._given = embedder
         self._kind = index
         self._clock = clock
+        self._memory = LongMemory(UserState(f"{store.context.store}.published"))
         self._turn = threading.RLock()
         self._retriever: Retriever | None = None
 
@@ -195,7 +199,7 @@ class Reader:
         return embedder
 
     def _gate(self, policy: Policy) -> Gate:
-        return Gate(policy, policy.context, LongMemory(self.authority.memory))
+        return Gate(policy, policy.context, self._memory)
 
 
 def _now() -> int:
