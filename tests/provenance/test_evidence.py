@@ -151,6 +151,10 @@ def test_what_is_handed_out_is_the_callers_own() -> None:
     assert sealed.passage().verify(sealed.accept(), cache=cache).metadata == {"tags": ["a", {"b": 1}]}
 
 
+def test_a_passage_prints_without_its_vector() -> None:
+    assert "vector=" not in repr(HONEST.verify(SNAPSHOT))
+
+
 # --- evidence, one field at a time -----------------------------------------------------------------------
 
 OTHER = Digest.of(b"other")

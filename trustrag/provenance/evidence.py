@@ -88,7 +88,7 @@ class VerifiedPassage:
 
     text: str
     metadata: Mapping[str, Metadata]
-    vector: bytes
+    vector: bytes = field(repr=False)
     context: Context
     doc_id: str
     version: int
