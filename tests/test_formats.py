@@ -14,8 +14,8 @@ from trustrag import keyring, trustroot
 from trustrag._tuf import MAX_BYTES as MAX_TRUST_ROOT_BYTES
 from trustrag.errors import Refusal
 from trustrag.ingest.attest import BATCH_DOCUMENTS
-from trustrag.ingest.formats import TEXT_LIMIT
-from trustrag.ingest.readers import FILE_LIMIT
+from trustrag.ingest.reading.formats import TEXT_LIMIT
+from trustrag.ingest.reading.readers import FILE_LIMIT
 from trustrag.monitor import audited
 from trustrag.provenance import (
     canonical,

@@ -12,7 +12,7 @@ from langchain_core.embeddings import Embeddings
 
 from trustrag.errors import ConfigError, MalformedError
 from trustrag.index.embedding import HashEmbedder
-from trustrag.ingest.faiss_folder import KEPT_TOOL, FaissFolder, KeptVectors
+from trustrag.ingest.moving.faiss_folder import KEPT_TOOL, FaissFolder, KeptVectors
 from trustrag.migration import import_faiss
 from trustrag.provenance.standing import StandingEntry
 from trustrag.provenance.statement import IngestStatement, parse_statement

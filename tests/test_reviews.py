@@ -11,7 +11,7 @@ import pytest
 
 from tests.provenance.forge import places
 from trustrag.errors import ConfigError, MalformedError, NotFoundError, TrustragError, VerificationError
-from trustrag.ingest.casefile import read_case
+from trustrag.ingest.desk.casefile import read_case
 from trustrag.ingest.document import Document
 from trustrag.keyring import RecentQuestions
 from trustrag.provenance.canonical import encode

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustrag.ingest.faiss_folder import FaissFolder, KeptVectors
+from trustrag.ingest.moving import FaissFolder, KeptVectors
 from trustrag.workspace import IngestReport, Workspace
 
 __all__ = ["Imported", "import_faiss"]

@@ -18,10 +18,9 @@ from trustrag.authority import Authority
 from trustrag.authority.reviewers import reviewer_signer
 from trustrag.errors import ConfigError
 from trustrag.ingest.attest import attest_into
-from trustrag.ingest.casefile import read_case
-from trustrag.ingest.readers import read
+from trustrag.ingest.desk import Shown, read_case, signed_verdict
+from trustrag.ingest.reading import read
 from trustrag.ingest.report import AttestReport
-from trustrag.ingest.review import Shown, signed_verdict
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.keys import PublicKey
 

@@ -18,7 +18,7 @@ from trustrag.errors import (
     VerificationError,
 )
 from trustrag.ingest.batch import VERIFIER
-from trustrag.ingest.review import signed_verdict
+from trustrag.ingest.desk.review import signed_verdict
 from trustrag.ledger import Decision
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope, sign

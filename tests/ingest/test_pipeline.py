@@ -36,7 +36,7 @@ from trustrag.ingest.attest import BATCH_DOCUMENTS, attest, read_attestations, w
 from trustrag.ingest.chunking import Chunker
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.pipeline import IngestReport, Outcome, Pipeline, Signers
-from trustrag.ingest.readers import read
+from trustrag.ingest.reading.readers import read
 from trustrag.ingest.screening import Battery, LanguageScreen
 from trustrag.ledger import Ledger, Ruling, Sealer
 from trustrag.provenance.canonical import Digest
@@ -557,7 +557,7 @@ def test_importing_the_way_in_loads_no_heavy_library() -> None:
         "torch",
         "faiss",
     )
-    code = f"import sys, trustrag.ingest.pipeline, trustrag.ingest.readers; print({{*{heavy}}} & {{*sys.modules}})"
+    code = f"import sys, trustrag.ingest.pipeline, trustrag.ingest.reading.readers; print({{*{heavy}}} & {{*sys.modules}})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
 

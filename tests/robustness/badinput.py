@@ -14,14 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.ingest.bad import CASES
+from tests.ingest.reading.bad import CASES
 
 
 def measure(number: int, folder: Path) -> dict[str, object]:
     """Read one case here, and tell what it took."""
     from trustrag.ingest.document import Document
-    from trustrag.ingest.isolation import _parsers
-    from trustrag.ingest.readers import read
+    from trustrag.ingest.reading.isolation import _parsers
+    from trustrag.ingest.reading.readers import read
 
     # What a process is forked off with counts for its peak, unless that is set back.
     Path("/proc/self/clear_refs").write_text("5")

@@ -1,12 +1,19 @@
 """The way in: from a folder of files to documents that are signed, looked at, and sealed.
 
-readers      paths to documents: formats and code, a file each; tables, faq, jsonl, captions and transcripts, a file of
-             records each (media: what a text was made from; isolation, parser: other people's parsers, apart)
-faiss_folder what LangChain's FAISS store saved (unpickle: nothing in it is run)
-chunking     documents to passages with their spans
+document     what is carried through all of it (report: what a run says when it is over)
+reading      files to documents
 screening    what is looked at before a document may be believed
+contracts    what was agreed with its source
+desk         what people decide, and are shown before they do
 attest       a source signs its documents, with or without the store
-decide       may it be written, as which version, or why not
+chunking     documents to passages with their spans
+predecessor  the version that stands of a document
 around       what a batch meets in the store: its owner's past, near-duplicates, a sample
-pipeline     all of it in batches, each one transaction (batch: embed, sign, review)
+batch        a batch on its way into the ledger: embed, sign, review
+moving       what another store saved, with the vectors it had
+decide       may a document be written, as which version, or why not
+pipeline     all of it in batches, each one transaction
+parser       the process in which reading and screening let other people's parsers run: nobody imports it
+
+A room is entered by its door: what its `__init__` shows is all that the others use of it.
 """

@@ -16,13 +16,13 @@ from trustrag.errors import (
     StaleError,
     VerificationError,
 )
-from trustrag.ingest.agreed import Agreed
 from trustrag.ingest.attest import ClaimBook, SignedClaim, claim_of, weight
 from trustrag.ingest.batch import Candidate
 from trustrag.ingest.chunking import Chunk, Chunker, whole
-from trustrag.ingest.code import BY_MEDIA_TYPE
+from trustrag.ingest.contracts import Agreed
 from trustrag.ingest.document import Document
 from trustrag.ingest.predecessor import standing_version
+from trustrag.ingest.reading import BY_MEDIA_TYPE
 from trustrag.ingest.report import Outcome
 from trustrag.ingest.screening import Battery, Finding, Review, Screen, Severity, Verdict
 from trustrag.ingest.screening.versions import Neighbours, VersionScreen

@@ -1,4 +1,4 @@
-"""The other side of `isolation`: `python -m trustrag.ingest.parser`, one fork a file.
+"""The other side of `reading.isolation`: `python -m trustrag.ingest.parser`, one fork a file.
 
 It reads length-prefixed requests (a JSON object, then bytes) and answers each with one length-prefixed JSON object.
 """
@@ -15,7 +15,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import IO
 
-from trustrag.ingest.formats import Unreadable, extract, one_line
+from trustrag.ingest.reading import Unreadable, extract, one_line
 
 _LOADED_FIRST = {
     "application/pdf": ("pypdf",),

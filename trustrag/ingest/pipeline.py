@@ -19,14 +19,14 @@ from trustrag.errors import (
     UnsignedDocumentError,
     VerificationError,
 )
-from trustrag.ingest.agreed import Agreed, ContractFile
 from trustrag.ingest.around import Beside, LedgerAround
 from trustrag.ingest.attest import BATCH_DOCUMENTS, BATCH_WEIGHT, ClaimBook, one_reason, weight
 from trustrag.ingest.batch import BATCH_CHUNKS, TOOL, Candidate, Embedder, Maker, Signers, Vectors
 from trustrag.ingest.chunking import Chunker
+from trustrag.ingest.contracts import Agreed, ContractFile
 from trustrag.ingest.decide import Decider, Publisher
 from trustrag.ingest.document import Document, ReadProblem
-from trustrag.ingest.faiss_folder import KeptVectors
+from trustrag.ingest.moving import KeptVectors
 from trustrag.ingest.report import IngestReport, Outcome
 from trustrag.ingest.screening import Battery, Severity, default_battery
 from trustrag.ingest.screening.company import Arrival

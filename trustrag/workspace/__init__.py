@@ -2,10 +2,9 @@
 
 from trustrag.authority import KeyFact
 from trustrag.ingest.contracts import Contract, Problem
-from trustrag.ingest.diff import Piece
+from trustrag.ingest.desk import Case, Decided, Opinion, Piece, Shown
 from trustrag.ingest.document import Document
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
-from trustrag.ingest.review import Case, Decided, Opinion, Shown
 from trustrag.monitor.audit import AuditReport
 from trustrag.monitor.custody import Chain, Link
 from trustrag.monitor.history import Change, Difference, Event, SnapshotFact

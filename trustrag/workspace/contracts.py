@@ -8,8 +8,7 @@ from trustrag.authority.reviewers import agree
 from trustrag.authority.words import file_name
 from trustrag.errors import ConfigError, MalformedError
 from trustrag.files import make_folder, write_whole
-from trustrag.ingest.agreed import signed_contract
-from trustrag.ingest.contracts import TEMPLATE, Contract, Problem, read_contract
+from trustrag.ingest.contracts import TEMPLATE, Contract, Problem, read_contract, signed_contract
 from trustrag.ingest.screening import names
 from trustrag.provenance.names import check_segment
 from trustrag.provenance.policy import Source

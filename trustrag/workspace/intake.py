@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trustrag.ingest.chunking import Chunker
 from trustrag.ingest.document import Document, ReadProblem
-from trustrag.ingest.faiss_folder import KeptVectors
+from trustrag.ingest.moving import KeptVectors
 from trustrag.ingest.pipeline import Pipeline, Progress
 from trustrag.ingest.report import IngestReport
 from trustrag.ingest.screening import choose

@@ -1,6 +1,6 @@
 """The review desk of a workspace: who reviews here, what waits, and what became of it.
 
-The rules are in `ingest.review`; here they meet the ledger, the policy and the keys that are held.
+The rules are in `ingest.desk`; here they meet the ledger, the policy and the keys that are held.
 """
 
 import logging
@@ -12,22 +12,29 @@ import numpy as np
 
 from trustrag.authority import reviewers
 from trustrag.errors import ConfigError, ConflictError, NotFoundError, TrustragError
-from trustrag.ingest.casefile import encode_case, read_verdict
-from trustrag.ingest.diff import Piece, word_diff
-from trustrag.ingest.effect import Effect, Nearest, Neighbour, Vectors, effect, neighbours
-from trustrag.ingest.predecessor import standing_version
-from trustrag.ingest.review import (
+from trustrag.ingest.desk import (
     Case,
     Decided,
+    Effect,
+    Nearest,
+    Neighbour,
     Opinion,
+    Piece,
+    Vectors,
     approvals,
     case_of,
+    effect,
+    encode_case,
     judged,
+    neighbours,
     not_the_operator,
     operator_decides,
     opinions_of,
+    read_verdict,
     signed_verdict,
+    word_diff,
 )
+from trustrag.ingest.predecessor import standing_version
 from trustrag.keyring import RecentQuestions
 from trustrag.ledger import Decision, Held, Ledger, Snapshot, View
 from trustrag.provenance.canonical import Digest

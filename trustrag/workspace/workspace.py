@@ -21,9 +21,9 @@ from trustrag.index.embedding import Embedder
 from trustrag.ingest.attest import attest_into
 from trustrag.ingest.chunking import DEFAULT_OVERLAP, DEFAULT_SIZE
 from trustrag.ingest.document import Document, ReadProblem, from_langchain
-from trustrag.ingest.faiss_folder import KeptVectors
+from trustrag.ingest.moving import KeptVectors
 from trustrag.ingest.pipeline import Progress
-from trustrag.ingest.readers import read
+from trustrag.ingest.reading import read
 from trustrag.ingest.report import AttestReport, IngestReport
 from trustrag.keyring import Keyring
 from trustrag.ledger import Ledger, Ruling, Snapshot, VersionRow

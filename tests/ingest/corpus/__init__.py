@@ -7,7 +7,7 @@ class. `tests.robustness.screens` prints what the battery says of them, `test_co
 from dataclasses import dataclass
 
 from trustrag.ingest.document import Document
-from trustrag.ingest.formats import extract
+from trustrag.ingest.reading.formats import extract
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 TYPES = {

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.ingest.corpus import sample
 from tests.ingest.corpus.pages import HONEST, INLINE, LIE, line, page, pdf, pdf_attacks
-from trustrag.ingest import isolation
 from trustrag.ingest.document import Document
+from trustrag.ingest.reading import isolation
 from trustrag.ingest.screening import Battery, Finding, Severity
 from trustrag.ingest.screening.concealed import ConcealedTextScreen
 from trustrag.ingest.screening.sight import colour_of, look_alike

@@ -13,10 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from trustrag.ingest import isolation
-from trustrag.ingest.code import BY_MEDIA_TYPE, comments, spdx_header
 from trustrag.ingest.document import Document
-from trustrag.ingest.formats import Unreadable, one_line
+from trustrag.ingest.reading import BY_MEDIA_TYPE, Unreadable, comments, isolation, one_line, spdx_header
 from trustrag.ingest.screening.base import Finding, Screen, Severity
 from trustrag.ingest.screening.hidden import HiddenTextScreen
 from trustrag.ingest.screening.injection import InjectionScreen

@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from trustrag.ingest import isolation
 from trustrag.ingest.document import Document
-from trustrag.ingest.formats import Unreadable
+from trustrag.ingest.reading import Unreadable, isolation
 from trustrag.ingest.screening.base import Finding, Severity, shown
 from trustrag.ingest.screening.injection import hints, orders
 from trustrag.ingest.screening.sight import Concealed

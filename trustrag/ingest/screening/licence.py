@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from trustrag.ingest.code import BY_MEDIA_TYPE
 from trustrag.ingest.document import Document
+from trustrag.ingest.reading import BY_MEDIA_TYPE
 from trustrag.ingest.screening.base import Finding, Severity, shown
 
 if TYPE_CHECKING:

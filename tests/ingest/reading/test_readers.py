@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.ingest.files import locked, pdf, word, word_bomb, word_with_entities
+from tests.ingest.reading.files import locked, pdf, word, word_bomb, word_with_entities
 from trustrag.ingest.document import Document, ReadProblem
-from trustrag.ingest.readers import read
+from trustrag.ingest.reading.readers import read
 from trustrag.provenance.canonical import Digest, encode_metadata
 
 PAGE = """<!doctype html><html><head><title>Cold  storage</title><style>p {{ color: red }}</style></head>

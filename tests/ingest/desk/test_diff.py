@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustrag.ingest.diff import MOST_WORDS, Piece, word_diff
+from trustrag.ingest.desk.diff import MOST_WORDS, Piece, word_diff
 
 texts = st.lists(
     st.sampled_from(["a", "b", "word", " ", "  ", "\n", ".", "30", "ä", "\u2028"]), max_size=60

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustrag.ingest.chunking import Chunker
-from trustrag.ingest.code import BY_MEDIA_TYPE, LANGUAGES, comments, spdx_header
 from trustrag.ingest.document import Document
-from trustrag.ingest.readers import read
+from trustrag.ingest.reading.code import BY_MEDIA_TYPE, LANGUAGES, comments, spdx_header
+from trustrag.ingest.reading.readers import read
 from trustrag.ingest.screening import Finding, Severity, default_battery
 from trustrag.ingest.screening.code import (
     BanditScreen,

@@ -20,9 +20,9 @@ from tests.ingest.world import (
 )
 from trustrag.errors import VerificationError
 from trustrag.ingest.attest import attest
+from trustrag.ingest.desk.review import approvals, signed_verdict
 from trustrag.ingest.document import Document
 from trustrag.ingest.report import IngestReport
-from trustrag.ingest.review import approvals, signed_verdict
 from trustrag.ledger import Decision, Ledger
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.evidence import accept_head

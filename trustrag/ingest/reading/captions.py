@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from trustrag.ingest.document import Document, Origin, ReadProblem
-from trustrag.ingest.formats import Unreadable, decode, one_line
-from trustrag.ingest.media import is_media, media_of, tool_of
-from trustrag.ingest.records import each, load_json, own_name, record
+from trustrag.ingest.reading.formats import Unreadable, decode, one_line
+from trustrag.ingest.reading.media import is_media, media_of, tool_of
+from trustrag.ingest.reading.records import each, load_json, own_name, record
 from trustrag.provenance.canonical import Metadata, encode_metadata
 
 _MEDIA = ("media", "image", "audio", "video", "file_name")

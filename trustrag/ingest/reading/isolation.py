@@ -23,7 +23,7 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, TypeAlias
 
-from trustrag.ingest.formats import TEXT_LIMIT, Extract, Unreadable, one_line
+from trustrag.ingest.reading.formats import TEXT_LIMIT, Extract, Unreadable, one_line
 
 SECONDS_LIMIT = 150
 """Most seconds that one file may take; the reader of PDFs gives up after 120 by itself, with a clearer word."""
@@ -109,7 +109,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    found = str(Path(__file__).resolve().parents[2])
+    found = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join([found, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": path}
     # -P: a json.py in the folder that is being read must not be what the parser imports.

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ingest.media_files import bent, png, signed_png
+from tests.ingest.reading.media_files import bent, png, signed_png
 from tests.ingest.world import CONTEXT, NOW, SEALER, key, names, new_ledger, pipeline, standing
-from trustrag.ingest import media
 from trustrag.ingest.attest import attest
 from trustrag.ingest.document import Document, ReadProblem
-from trustrag.ingest.readers import read
+from trustrag.ingest.reading import media
+from trustrag.ingest.reading.readers import read
+from trustrag.ingest.reading.transcripts import clock
 from trustrag.ingest.screening import Severity
 from trustrag.ingest.screening.media import MediaScreen
-from trustrag.ingest.transcripts import clock
 from trustrag.ledger import Ruling
 from trustrag.provenance.statement import SourceStatement, parse_statement
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.ingest import bad
-from tests.ingest.bad import CASES, Case
-from tests.ingest.files import pdf
-from trustrag.ingest import isolation
+from tests.ingest.reading import bad
+from tests.ingest.reading.bad import CASES, Case
+from tests.ingest.reading.files import pdf
 from trustrag.ingest.document import Document, ReadProblem
-from trustrag.ingest.formats import Unreadable
-from trustrag.ingest.readers import read
+from trustrag.ingest.reading import isolation
+from trustrag.ingest.reading.formats import Unreadable
+from trustrag.ingest.reading.readers import read
 
 SLOW = {
     "PDF page of six million operations",
@@ -132,7 +132,7 @@ def test_a_whole_folder_of_it_is_read_in_a_gibibyte(tmp_path: Path) -> None:
             case.make(folder)
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))\n"
-        "from trustrag.ingest.readers import read\n"
+        "from trustrag.ingest.reading.readers import read\n"
         "print(sum(1 for _ in read([sys.argv[1]])))"
     )
     done = subprocess.run(

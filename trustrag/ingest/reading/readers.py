@@ -13,16 +13,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from trustrag.ingest import formats, isolation
-from trustrag.ingest.captions import read_captions
-from trustrag.ingest.code import LANGUAGES, metadata_of
 from trustrag.ingest.document import Document, Origin, ReadProblem
-from trustrag.ingest.faq import is_faq, read_faq
-from trustrag.ingest.formats import Unreadable
-from trustrag.ingest.jsonl import read_lines
-from trustrag.ingest.records import RecordReader
-from trustrag.ingest.tables import read_table
-from trustrag.ingest.transcripts import read_srt, read_vtt
+from trustrag.ingest.reading import formats, isolation
+from trustrag.ingest.reading.captions import read_captions
+from trustrag.ingest.reading.code import LANGUAGES, metadata_of
+from trustrag.ingest.reading.faq import is_faq, read_faq
+from trustrag.ingest.reading.formats import Unreadable
+from trustrag.ingest.reading.jsonl import read_lines
+from trustrag.ingest.reading.records import RecordReader
+from trustrag.ingest.reading.tables import read_table
+from trustrag.ingest.reading.transcripts import read_srt, read_vtt
 
 FILE_LIMIT = 32 * 1024 * 1024
 """Most bytes of one file."""

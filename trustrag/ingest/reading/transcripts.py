@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from trustrag.ingest.document import Document, Origin, ReadProblem
-from trustrag.ingest.formats import Unreadable, decode, one_line
-from trustrag.ingest.media import Media, beside, media_of
-from trustrag.ingest.records import RECORDS_LIMIT, each, grouped, record
+from trustrag.ingest.reading.formats import Unreadable, decode, one_line
+from trustrag.ingest.reading.media import Media, beside, media_of
+from trustrag.ingest.reading.records import RECORDS_LIMIT, each, grouped, record
 
 _TIME = r"(?:(\d{2,4}):)?([0-5]\d):([0-5]\d)[.,](\d{3})"
 _TIMES = re.compile(rf"[ \t]*{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?")

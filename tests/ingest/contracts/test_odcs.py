@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trustrag.errors import MalformedError
-from trustrag.ingest.clauses import DAY, Circumstances, Clauses, ClauseScreen
-from trustrag.ingest.contracts import MAX_BYTES, TEMPLATE, Contract, read_contract
+from trustrag.ingest.contracts.clauses import DAY, Circumstances, Clauses, ClauseScreen
+from trustrag.ingest.contracts.odcs import MAX_BYTES, TEMPLATE, Contract, read_contract
+from trustrag.ingest.contracts.spdx import is_allowed, licence_problem
+from trustrag.ingest.contracts.strict_yaml import YamlFile
 from trustrag.ingest.document import Document
 from trustrag.ingest.screening import Severity, names
-from trustrag.ingest.spdx import is_allowed, licence_problem
-from trustrag.ingest.yamlfile import YamlFile
 
 NOW = 1_795_000_000  # 2026-11-18
-PAGE = Path(__file__).parents[2] / "docs" / "contracts.md"
+PAGE = Path(__file__).parents[3] / "docs" / "contracts.md"
 EXAMPLE = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
 KNOWN = (*names(), "contract", "versions")
 

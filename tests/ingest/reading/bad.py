@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.ingest.files import locked, pdf, word, word_bomb, word_with_entities
+from tests.ingest.reading.files import locked, pdf, word, word_bomb, word_with_entities
 
 MIB = 1 << 20
 

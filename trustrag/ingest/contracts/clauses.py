@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trustrag.errors import MalformedError
+from trustrag.ingest.contracts.spdx import is_allowed
 from trustrag.ingest.document import Document
 from trustrag.ingest.screening import Finding, LanguageScreen, Severity
 from trustrag.ingest.screening.base import shown
 from trustrag.ingest.screening.rules import RuleScreen
-from trustrag.ingest.spdx import is_allowed
 
 DAY = 86_400
 

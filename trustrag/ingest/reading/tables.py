@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from trustrag.ingest.document import Document, Origin, ReadProblem
-from trustrag.ingest.formats import TEXT_LIMIT, Unreadable, decode, one_line
-from trustrag.ingest.records import RECORDS_LIMIT, each, grouped, pair, record
+from trustrag.ingest.reading.formats import TEXT_LIMIT, Unreadable, decode, one_line
+from trustrag.ingest.reading.records import RECORDS_LIMIT, each, grouped, pair, record
 
 COLUMNS_LIMIT = 2000
 """Most columns of a table."""

@@ -20,7 +20,7 @@ import numpy as np
 from trustrag.errors import BackendError, ConfigError, MalformedError
 from trustrag.ingest.batch import EMBEDDING_CHUNKS, Embedder, EmbedderIdentity, Vectors
 from trustrag.ingest.document import Document, ReadProblem, from_langchain
-from trustrag.ingest.unpickle import BYTES_LIMIT, Instance, unpickle
+from trustrag.ingest.moving.unpickle import BYTES_LIMIT, Instance, unpickle
 from trustrag.provenance.canonical import Metadata
 
 KEPT_TOOL: Final = "urn:trustrag:import-faiss:1"

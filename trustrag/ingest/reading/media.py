@@ -15,9 +15,9 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from trustrag.ingest import isolation
 from trustrag.ingest.document import Origin
-from trustrag.ingest.formats import Unreadable, one_line
+from trustrag.ingest.reading import isolation
+from trustrag.ingest.reading.formats import Unreadable, one_line
 from trustrag.provenance.canonical import Digest, Metadata
 from trustrag.provenance.statement import Derivation
 

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from trustrag.ingest.document import Document, Origin, ReadProblem
-from trustrag.ingest.formats import Unreadable, decode
-from trustrag.ingest.records import each, pair
+from trustrag.ingest.reading.formats import Unreadable, decode
+from trustrag.ingest.reading.records import each, pair
 
 _NAMED = re.compile(r"(?:^|[^a-z])faqs?(?:[^a-z]|$)")
 _FENCE = re.compile(r"^ {0,3}(```|~~~).*?(?:^ {0,3}\1|\Z)", re.MULTILINE | re.DOTALL)

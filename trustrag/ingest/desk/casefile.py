@@ -4,7 +4,7 @@ What is in it is held against the signatures of source and ingest before anythin
 """
 
 from trustrag.errors import MalformedError
-from trustrag.ingest.review import Shown, proved
+from trustrag.ingest.desk.review import Shown, proved
 from trustrag.ledger import Held
 from trustrag.provenance.canonical import Encodable, Fields, encode, parse_canonical
 from trustrag.provenance.envelope import MAX_ENVELOPE_BYTES, Envelope

@@ -13,7 +13,7 @@ from typing import NoReturn, TypeAlias
 
 from trustrag.errors import MalformedError
 from trustrag.ingest.document import Document, Origin, ReadProblem
-from trustrag.ingest.formats import TEXT_LIMIT, Unreadable, one_line
+from trustrag.ingest.reading.formats import TEXT_LIMIT, Unreadable, one_line
 from trustrag.provenance.canonical import Metadata, encode_metadata, parse_metadata
 from trustrag.provenance.statement import Derivation
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustrag.ingest.document import Document, Origin, ReadProblem
-from trustrag.ingest.readers import read
-from trustrag.ingest.records import PASSAGE_LIMIT, grouped
-from trustrag.ingest.tables import read_table
+from trustrag.ingest.reading.readers import read
+from trustrag.ingest.reading.records import PASSAGE_LIMIT, grouped
+from trustrag.ingest.reading.tables import read_table
 
 ORIGIN = Origin("t.csv", "t.csv", Path("."), Path("."))
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustrag.errors import MalformedError
-from trustrag.ingest.unpickle import Instance, unpickle
+from trustrag.ingest.moving.unpickle import Instance, unpickle
 
 DOCUMENT = "langchain_core.documents.base.Document"
 CLASSES = frozenset({DOCUMENT})

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from trustrag.ingest.captions import caption_of, is_caption
 from trustrag.ingest.document import Document, Origin, ReadProblem
-from trustrag.ingest.formats import Unreadable, decode
-from trustrag.ingest.records import each, load_object, own_name, pair, record
+from trustrag.ingest.reading.captions import caption_of, is_caption
+from trustrag.ingest.reading.formats import Unreadable, decode
+from trustrag.ingest.reading.records import each, load_object, own_name, pair, record
 from trustrag.provenance.canonical import Metadata
 
 _JSON = "application/json"

@@ -13,10 +13,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from trustrag.errors import MalformedError
-from trustrag.ingest.clauses import Clauses
+from trustrag.ingest.contracts.clauses import Clauses
+from trustrag.ingest.contracts.spdx import licence_problem
+from trustrag.ingest.contracts.strict_yaml import Place, YamlFile
 from trustrag.ingest.screening.rules import RuleScreen
-from trustrag.ingest.spdx import licence_problem
-from trustrag.ingest.yamlfile import Place, YamlFile
 from trustrag.provenance.canonical import Digest
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from trustrag.errors import MalformedError, ProofError, Refusal
-from trustrag.ingest.clauses import Circumstances, ClauseScreen
-from trustrag.ingest.contracts import Contract
+from trustrag.ingest.contracts.clauses import Circumstances, ClauseScreen
+from trustrag.ingest.contracts.odcs import Contract
+from trustrag.ingest.desk import approvals
 from trustrag.ingest.document import Document
-from trustrag.ingest.review import approvals
 from trustrag.ingest.screening import Screen
 from trustrag.ledger import Ledger
 from trustrag.provenance.canonical import Digest
