@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
-from trustrag._wiring import BESIDE, witnesses_beside
 from trustrag.index.embedding import open_embedder
 from trustrag.ingest.around import LedgerAround
 from trustrag.ingest.chunking import Chunker
@@ -24,6 +23,7 @@ from trustrag.ingest.screening import default_battery
 from trustrag.ingest.screening.company import Arrival, Vectors
 from trustrag.ledger import Ledger
 from trustrag.workspace import Document, Workspace
+from trustrag.workspace.wiring import BESIDE, witnesses_beside
 
 PASSAGES, BATCH = 800, 16
 
