@@ -21,7 +21,6 @@ from trustrag.errors import AuthorityError, ConfigError, NotFoundError, Refusal
 from trustrag.index.base import Vector, VectorIndex
 from trustrag.index.embedding import MINILM_NAME, Embedder
 from trustrag.index.mapped import MappedIndex
-from trustrag.keyring import UserState
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.policy import Policy
@@ -59,7 +58,7 @@ class Reader:
         self._given = embedder
         self._kind = index
         self._clock = clock
-        self._memory = LongMemory(UserState(f"{store.context.store}.published"))
+        self._memory = LongMemory.apart(store.context.store, "published")
         self._turn = threading.RLock()
         self._retriever: Retriever | None = None
 

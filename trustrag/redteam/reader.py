@@ -99,7 +99,9 @@ class SmolReader:
             )
             with torch.inference_mode():
                 (said,) = model.generate(**asked, max_new_tokens=self._max_tokens, do_sample=False)
-            return str(tokenizer.decode(said[asked["input_ids"].shape[1] :], skip_special_tokens=True)).strip()
+            return str(
+                tokenizer.decode(said[asked["input_ids"].shape[1] :], skip_special_tokens=True)
+            ).strip()
 
         return complete
 

@@ -1,5 +1,7 @@
 """The gate's memory that outlives the process: in the user's own folder, out of reach of whoever writes the store."""
 
+from typing import Self
+
 from trustrag.keyring import SeenState, UserState
 from trustrag.provenance.policy import SeenCheckpoint
 from trustrag.retrieval.gate import Seen
@@ -10,6 +12,11 @@ class LongMemory:
 
     def __init__(self, state: UserState) -> None:
         self._state = state
+
+    @classmethod
+    def apart(cls, store: str, what: str) -> Self:
+        """A memory beside the store's own, for heads that may lag what is accepted of the ledger, or run ahead of it."""
+        return cls(UserState(f"{store}.{what}"))
 
     def seen(self) -> Seen | None:
         """See `gate.Memory`."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from trustrag.errors import AuthorityError, Refusal
-from trustrag.keyring import UserState
 from trustrag.ledger import Ledger, View
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.policy import Policy
@@ -75,7 +74,7 @@ class SealedMemory:
 
     def __init__(self, store: str, readers: Memory) -> None:
         self._readers = readers
-        self._sealed = LongMemory(UserState(f"{store}.sealed"))
+        self._sealed = LongMemory.apart(store, "sealed")
 
     def seen(self) -> Seen | None:
         """See `gate.Memory`: the newer of both."""
