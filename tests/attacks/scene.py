@@ -217,7 +217,10 @@ class Scene:
     def search(self, question: str = QUESTION, *, now: int = NOW, **options: object) -> SearchReport:
         """Ask. Nothing that comes back may differ from what the honest store says."""
         with self.open(now=now) as workspace:
-            report = workspace.search(question, k=10, **options)  # type: ignore[arg-type]
+            return self.compare(workspace.search(question, k=10, **options))  # type: ignore[arg-type]
+
+    def compare(self, report: SearchReport) -> SearchReport:
+        """What was found, once it is seen that nothing of it differs from what the honest store says."""
         altered = [told(r.passage)[:4] for r in report.passages if told(r.passage) not in self.honest]
         assert not altered, f"served: {altered}"
         return report

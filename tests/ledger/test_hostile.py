@@ -224,6 +224,36 @@ def test_who_stops_reading_halfway_leaves_nothing_behind(folder: Path) -> None:
     gc.collect()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="asks Linux which files are open")
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize(
+    "edit_of",
+    [
+        "DELETE FROM setting",
+        "UPDATE setting SET value = 'x'",
+        "DELETE FROM _sqlite_migrations",
+        "DROP TABLE node",
+        None,
+    ],
+)
+def test_a_ledger_that_cannot_be_opened_leaves_no_file_open(
+    folder: Path, edit_of: str | None, write: bool
+) -> None:
+    """A service that asks a broken store again and again would run out of files else."""
+    if edit_of is None:
+        (folder / "ledger.db").write_bytes(b"SQLite format 3\x00" + bytes(4096))
+    else:
+        edit(folder, edit_of)
+    gc.disable()  # what only the collector closes stays open for as long as it likes
+    try:
+        with pytest.raises(TrustragError):
+            Ledger.open(folder, write=write).close()
+        still = [path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    finally:
+        gc.enable()
+    assert [path.name for path in still if path.is_relative_to(folder)] == []
+
+
 def test_somebody_elses_keys_make_no_head(folder: Path) -> None:
     """A thief with the whole folder and keys of his own seals what he likes: nobody believes it."""
     with Ledger.open(folder, write=True) as ledger, pytest.raises(LedgerError, match="not signed"):

@@ -10,8 +10,8 @@ from tests.provenance.forge import NOW, ORIGIN, key_of, make_policy
 from trustrag.errors import AuthorityError, MalformedError, ProofError, Refusal, SignatureError
 from trustrag.provenance import merkle
 from trustrag.provenance.canonical import Digest
-from trustrag.provenance.checkpoint import Checkpoint, cosign, sign_checkpoint
-from trustrag.provenance.logproof import Growth, LogProof
+from trustrag.provenance.checkpoint import MAX_INTEGER, MAX_NOTE_BYTES, Checkpoint, cosign, sign_checkpoint
+from trustrag.provenance.logproof import MAX_EXTRA, MAX_HASHES, Growth, LogProof
 
 LEAVES = [merkle.leaf_hash(b"entry %d" % number) for number in range(11)]
 NOTE = sign_checkpoint(Checkpoint(ORIGIN, 11, Digest(merkle.root(LEAVES))), key_of("log"))
@@ -83,6 +83,25 @@ def test_the_witnesses_that_the_policy_asks_for_must_have_signed() -> None:
     assert seen.verify(LEAVES[4], policy, NOW).witnesses == (name,)
 
 
+def test_the_largest_proof_there_may_be_is_read_and_nothing_above_it() -> None:
+    most = LogProof(MAX_INTEGER, (bytes(32),) * MAX_HASHES, NOTE)
+    assert LogProof.parse(most.encode()) == most
+    for more in (replace(most, index=MAX_INTEGER + 1), replace(most, hashes=(*most.hashes, bytes(32)))):
+        with pytest.raises(MalformedError):
+            LogProof.parse(more.encode())
+
+
+def test_a_proof_is_read_up_to_its_length_in_bytes() -> None:
+    limit = MAX_NOTE_BYTES + 2 * MAX_EXTRA
+    room = limit - len(LogProof(4, (), NOTE, b"").encode())
+    hashes = (bytes(32),) * (room % 4)  # a line of 45 bytes each; an extra grows by four
+    longest = LogProof(4, hashes, NOTE, bytes((room - 45 * len(hashes)) // 4 * 3))
+    assert len(longest.encode()) == limit
+    assert LogProof.parse(longest.encode()) == longest
+    with pytest.raises(MalformedError, match="at most"):
+        LogProof.parse(replace(longest, index=40).encode())
+
+
 HASH = b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
 
 
@@ -97,6 +116,7 @@ HASH = b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
         b"c2sp.org/tlog-proof@v1\nindex 04\n",
         b"c2sp.org/tlog-proof@v1\nindex -1\n",
         b"c2sp.org/tlog-proof@v1\nindex  4\n",
+        b"c2sp.org/tlog-proof@v1\nindices 4\n",
         b"c2sp.org/tlog-proof@v1\nindex 9999999999999999999\n",
         b"c2sp.org/tlog-proof@v1\nindex 4\nAAAA\n",
         b"c2sp.org/tlog-proof@v1\nindex 4\nnot base64\n",
@@ -104,7 +124,7 @@ HASH = b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
         "c2sp.org/tlog-proof@v1\nindex 4\né\n".encode(),
         b"x" * 400_000,
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_what_is_no_proof_is_malformed(head: bytes) -> None:
     with pytest.raises(MalformedError):

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,10 +26,11 @@ def connect(path: Path, *, write: bool) -> Database:
     if not write and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
         # A read-only medium: SQLite could make no -shm file there, and nobody can write.
         mode = "ro&immutable=1"
-    with translated(path.name):
+    with translated(path.name), ExitStack() as undo:
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, check_same_thread=False
         )
+        undo.callback(connection.close)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
         # No plug-ins of sqlite-utils in here: they would be somebody's code inside the ledger.
         db = Database(connection, execute_plugins=False)
@@ -40,6 +41,7 @@ def connect(path: Path, *, write: bool) -> Database:
             # FULL: a commit returns when the disk has it. Anything less and an acknowledged document can
             # vanish.
             db.execute("PRAGMA synchronous=FULL")
+        undo.pop_all()
     return db
 
 

@@ -70,9 +70,9 @@ class Ledger:
         self._vectors: VectorFile | None = None
         try:
             session = self._connect()
+            self._idle.append(session)  # from here on `close` closes it: what is read next may be anybody's
             settings = session.settings()
             self.context, self.embedder = _context(settings), _embedder(settings)
-            self._idle.append(session)
             self._vectors = VectorFile(folder / VECTORS, self.embedder.dimension, write=lock is not None)
             if lock is not None:
                 self._writer = Session(connect(folder / DATABASE, write=True))

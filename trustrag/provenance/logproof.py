@@ -88,9 +88,7 @@ def _split(data: bytes) -> tuple[list[str], bytes]:
         raise MalformedError(
             f"a proof with its checkpoint has at most {MAX_NOTE_BYTES + 2 * MAX_EXTRA} bytes"
         )
-    head, blank, checkpoint = data.partition(b"\n\n")
-    if not blank:
-        raise MalformedError("a proof ends in an empty line, and its checkpoint follows")
+    head, _, checkpoint = data.partition(b"\n\n")
     Checkpoint.parse(Note.parse(checkpoint).text)
     try:
         return head.decode("ascii").split("\n"), checkpoint

@@ -195,15 +195,12 @@ class Policy:
             raise MalformedError("the screen threshold is 0: approval has to be positive")
         if not 0 <= self.quorum <= len(self.witnesses):
             raise MalformedError(f"{len(self.witnesses)} witnesses cannot meet a quorum of {self.quorum}")
-        if len({source.name for source in self.sources}) != len(self.sources):
-            raise MalformedError("two sources have one name")
-        if len({witness.name for witness in self.witnesses}) != len(self.witnesses):
-            raise MalformedError("two witnesses have one name")
+        for parties, named in (("sources", self.sources), ("witnesses", self.witnesses)):
+            if len({party.name for party in named}) != len(named):
+                raise MalformedError(f"two {parties} have one name")
         for source in self.sources:
             if source.trust != self.standing.within(source.prior, source.trust):
-                raise MalformedError(
-                    f"trust of source {source.name} was moved beyond the bounds of the policy"
-                )
+                raise MalformedError(f"trust of source {source.name} is beyond the bounds of the policy")
             if source.reviews > self.review.able:
                 raise MalformedError(
                     f"what is held of source {source.name} needs {source.reviews} reviewers, and there are "
@@ -440,13 +437,13 @@ class Policy:
 
     def _witnesses(self, note: Note, last_index: int, now: int) -> tuple[str, ...]:
         """The witnesses whose cosignature counts; one from the future says nothing about today."""
-        names = []
-        for witness in self.witnesses:
-            seen_at = verify_cosignature(note, witness.verifier)
-            if seen_at is None or seen_at > now + CLOCK_SKEW or witness.key.objection(last_index) is not None:
-                continue
-            names.append(witness.name)
-        return tuple(names)
+        return tuple(
+            witness.name
+            for witness in self.witnesses
+            if (seen_at := verify_cosignature(note, witness.verifier)) is not None
+            and seen_at <= now + CLOCK_SKEW
+            and witness.key.objection(last_index) is None
+        )
 
     def accept_snapshot(
         self,
