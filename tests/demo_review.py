@@ -147,7 +147,7 @@ def attack(ws: Workspace) -> None:
     """Whoever runs the store can't decide in the reviewers' place, nor ask for fewer of them."""
     lines = []
     try:
-        ws.reviews.approve("wiki/refunds.md")
+        ws.reviews.approve("wiki/refunds.md", reason="it was read")
     except TrustragError as error:
         lines.append(f"the operator approves:      REFUSED {error}")
     kept = ws.folder / "contracts" / "wiki.yaml"
@@ -167,7 +167,7 @@ def reject(ws: Workspace, machines: Machines) -> None:
     lines = []
     for name, reason in (("ann", "the handbook says 30"), ("bob", "nobody announced a change")):
         with machines.of(name):
-            shown, verdict = Publisher.open(ws.authority.keys_folder).review(case, reason=reason)
+            shown, verdict = Publisher.open(ws.authority.keys_folder).reject(case, reason=reason)
         assert "90 days" in shown.text
         decided = ws.reviews.take(verdict)
         lines.append(f"{decided.by} rejects ({reason}): {decided.have} of {decided.needed}")

@@ -293,7 +293,7 @@ def test_a_source_added_elsewhere_is_known_without_opening_anew(ws: Workspace, d
         )
         other.ingest([docs / "logs.md"], source="wiki", prefix="wiki/")
         assert "wiki/logs.md" not in found(ws), "on probation, it waits"
-        other.reviews.approve("wiki/logs.md")
+        other.reviews.approve("wiki/logs.md", reason="it was read")
     assert "wiki/logs.md" in found(ws)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from trustrag.cli import show
 from trustrag.cli.common import EXIT_REFUSED, Json, one_line, open_publisher, open_workspace, print_json, say
+from trustrag.cli.desk import told_opinion
 from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, NotFoundError, UnsignedDocumentError
 
@@ -146,7 +147,7 @@ def history(
         for finding in row.findings:
             typer.echo(f"      {one_line(finding)}")
         for one in said[row.version]:
-            told = "approved" if one.approves else f"rejected: {one_line(one.reason)}"
+            told = told_opinion("approved" if one.approves else "rejected", one)
             typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
     return None
 

@@ -6,6 +6,7 @@ from trustrag.ingest.diff import Piece
 from trustrag.ingest.document import Document
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
 from trustrag.ingest.review import Case, Decided, Opinion, Shown
+from trustrag.ingest.screening import Finding
 from trustrag.monitor.audit import AuditReport
 from trustrag.monitor.custody import Chain, Link
 from trustrag.monitor.history import Change, Difference, Event, SnapshotFact
@@ -49,6 +50,7 @@ __all__ = [
     "Document",
     "Event",
     "EvidenceReport",
+    "Finding",
     "Gathered",
     "Grounded",
     "History",
