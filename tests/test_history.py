@@ -19,6 +19,7 @@ from tests.reviewing import appoint, approve
 from trustrag.errors import (
     AuthorityError,
     ConfigError,
+    ConflictError,
     MalformedError,
     NotFoundError,
     Refusal,
@@ -204,7 +205,7 @@ def test_a_rollback_is_a_new_snapshot_and_undoes_no_withdrawal(ws: Workspace) ->
         "a bad batch",
         (),
     )
-    with pytest.raises(NotFoundError, match="nothing to roll back"):
+    with pytest.raises(ConflictError, match="nothing to roll back"):
         ws.history.rollback(2, reason="again")
 
 

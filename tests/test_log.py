@@ -169,7 +169,7 @@ def test_what_is_gathered_is_held_against_our_own_checkpoints(
     foreign = Note(note.text.replace(b"\n", b"\n", 1) + b"extension\n", note.signatures[:1]).encode()
     key = PrivateKey.generate()
     (tmp_path / "foreign").write_bytes(cosign(foreign, "witness.example/1", key, NOW))
-    with pytest.raises(NotFoundError, match="no witness of the policy"):
+    with pytest.raises(ConflictError, match="no witness of the policy"):
         ws.log.gather(tmp_path / "foreign")
     with pytest.raises(NotFoundError, match="shows no checkpoint of"):
         ws.log.gather(tmp_path / "out")

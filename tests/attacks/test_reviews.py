@@ -11,7 +11,6 @@ from trustrag.errors import (
     ConflictError,
     LedgerError,
     MalformedError,
-    NotFoundError,
     Refusal,
     SignatureError,
     TrustragError,
@@ -165,7 +164,7 @@ def test_replayed_approval(scene: Scene) -> None:
         old = approval(workspace, "ann")
         workspace.rule("withdraw", doc_id=DOC, reason="it was wrong")
         bring(workspace, MORE)
-        scene.fails(NotFoundError, "nothing that waits here", lambda: workspace.reviews.take(old))
+        scene.fails(ConflictError, "nothing that waits here", lambda: workspace.reviews.take(old))
         opened = workspace._opened
         with opened.writing() as ledger:
             decision = Decision("approve", DOC, 2, "", old, settles=True)

@@ -10,8 +10,11 @@ import typer
 from trustrag.cli import desk
 from trustrag.cli.common import (
     EXIT_REFUSED,
+    REASON,
     Json,
+    Reason,
     complain,
+    in_file,
     note,
     one_line,
     open_publisher,
@@ -35,7 +38,6 @@ As = Annotated[
 Version = Annotated[
     int | None, typer.Option("--version", help="Which version (default: the newest that waits).")
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and stays in the log.")]
 Keys = Annotated[
     Path | None, typer.Option("--keys", help="The store's public trust root, where the store is elsewhere.")
 ]
@@ -86,7 +88,8 @@ def show(
     """
     if keys is not None:
         publisher = open_publisher(keys)
-        shown, findings = publisher.read_case(doc)
+        with in_file(Path(doc)):
+            shown, findings = publisher.read_case(doc)
         return print_json(desk.shown_facts(shown, findings)) if as_json else desk.print_shown(shown, findings)
     with open_workspace(context) as workspace:
         if out is not None:
@@ -103,12 +106,7 @@ def show(
 def approve(
     context: typer.Context,
     doc: Document,
-    reason: Annotated[
-        str | None,
-        typer.Option(
-            "--reason", help="Why; it is signed and stays in the log (default: asked for at a terminal)."
-        ),
-    ] = None,
+    reason: Annotated[str | None, REASON] = None,
     by: As = None,
     version: Version = None,
     keys: Keys = None,
@@ -118,16 +116,17 @@ def approve(
 ) -> None:
     """Approve what waits. Once enough people did, it stands.
 
-    It is shown first, with what was noticed. At a terminal you are asked whether to go on. With --keys, on the reviewer's
-    own machine: DOC is a file that `review show DOC --out FILE` wrote, and the signed approval goes into a file, to be
-    handed in with `review take`.
+    It is shown first, with what was noticed; at a terminal you are asked for the reason, and whether to go on. With
+    --keys, on the reviewer's own machine: DOC is a file that `review show DOC --out FILE` wrote, and the signed approval
+    goes into a file, to be handed in with `review take`.
     """
     asks = sys.stdin.isatty() and not as_json and not yes
     if reason is None and not asks:
         raise typer.BadParameter("say why, with --reason: it is signed and stays in the log", ctx=context)
     if keys is not None:
         publisher = open_publisher(keys)
-        shown, findings = publisher.read_case(doc)
+        with in_file(Path(doc)):
+            shown, findings = publisher.read_case(doc)
         if asks:
             desk.print_shown(shown, findings)
         why = _considered(reason, asks, one_line(shown.claim.doc_id))
@@ -185,7 +184,9 @@ def take(
 ) -> None:
     """Enter what a reviewer signed elsewhere."""
     with open_workspace(context) as workspace:
-        return _say(workspace, workspace.reviews.take(file), as_json)
+        with in_file(file):
+            decided = workspace.reviews.take(file)
+        return _say(workspace, decided, as_json)
 
 
 @reviews.command("assign")
@@ -238,7 +239,8 @@ def _elsewhere(
 ) -> None:
     from trustrag.workspace import write_new
 
-    shown, envelope = (publisher.approve if approves else publisher.reject)(case, reason=reason, by=by)
+    with in_file(Path(case)):
+        shown, envelope = (publisher.approve if approves else publisher.reject)(case, reason=reason, by=by)
     path = out or Path(f"{Path(case).name}.{'approved' if approves else 'rejected'}.dsse.json")
     write_new(path, envelope.encode() + b"\n")
     what = "approves" if approves else "rejects"

@@ -16,8 +16,9 @@ from trustrag.monitor.rollback import RollbackStep
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
+from trustrag.provenance.names import check_segment, check_text
 from trustrag.provenance.policy import Bounds, Reviewer, Source
-from trustrag.provenance.statement import RollbackStatement
+from trustrag.provenance.statement import MAX_REASON_BYTES, RollbackStatement
 from trustrag.published.writer import PublishReport
 from trustrag.retrieval.answer import Abstained, Grounded
 from trustrag.retrieval.embedders import AnyEmbedder
@@ -33,6 +34,7 @@ from trustrag.workspace.wiring import verify_evidence
 from trustrag.workspace.workspace import Workspace
 
 __all__ = [
+    "MAX_REASON_BYTES",
     "Abstained",
     "AnyEmbedder",
     "Assessment",
@@ -81,6 +83,8 @@ __all__ = [
     "Workspace",
     "approve_rollback",
     "check_file",
+    "check_segment",
+    "check_text",
     "openlineage_of",
     "prov_of",
     "template",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trustrag.authority import reviewers
-from trustrag.errors import ConfigError, ConflictError, NotFoundError, TrustragError
+from trustrag.errors import ConfigError, ConflictError, TrustragError
 from trustrag.ingest.casefile import encode_case, read_verdict
 from trustrag.ingest.diff import Piece, word_diff
 from trustrag.ingest.effect import Effect, Nearest, Neighbour, Vectors, effect, neighbours
@@ -165,7 +165,7 @@ class Reviews:
             if case.subject == subject:
                 with self._opened.writing() as ledger:
                     return self._enter(ledger, *self._case_in(ledger, case.doc_id, case.version), envelope)
-        raise NotFoundError("nothing that waits here is what this was signed for")
+        raise ConflictError("nothing that waits here is what this was signed for")
 
     def assign(self, doc_id: str, reviewer: str, *, version: int | None = None) -> Snapshot:
         """Give what waits to one reviewer. Raises `NotFoundError` for either."""
