@@ -108,3 +108,7 @@ class BackendError(TrustragError):
 
 class ConfigError(TrustragError):
     """The workspace, its keys or its settings cannot be used as they are."""
+
+
+class UnencryptedKeysWarning(UserWarning):
+    """Private keys were made without a passphrase, and nobody said that they should be."""

@@ -52,11 +52,11 @@ class Publisher:
         folder = Path(keys).resolve()
         return cls(Authority.outside(folder, clock=clock, ask_passphrase=ask_passphrase), clock)
 
-    def new_key(self, source: str, passphrase: Callable[[], bytes | None] = lambda: None) -> PublicKey:
+    def new_key(self, source: str, passphrase: Callable[[], bytes | None] | None = None) -> PublicKey:
         """Make this source's key; its private half stays here: see `Authority.new_key`."""
         return self.authority.new_key("source", source, passphrase)
 
-    def new_reviewer_key(self, name: str, passphrase: Callable[[], bytes | None] = lambda: None) -> PublicKey:
+    def new_reviewer_key(self, name: str, passphrase: Callable[[], bytes | None] | None = None) -> PublicKey:
         """As `new_key`, for one who reviews."""
         return self.authority.new_key("reviewer", name, passphrase)
 

@@ -7,6 +7,7 @@ from trustrag.ingest.document import Document
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
 from trustrag.ingest.review import Case, Decided, Opinion, Shown
 from trustrag.ingest.screening import Finding
+from trustrag.keyring import UNSAID
 from trustrag.monitor.audit import AuditReport
 from trustrag.monitor.custody import Chain, Link
 from trustrag.monitor.history import Change, Difference, Event, SnapshotFact
@@ -16,7 +17,7 @@ from trustrag.monitor.rollback import RollbackStep
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
-from trustrag.provenance.names import check_segment, check_text
+from trustrag.provenance.names import check_segment, check_text, named_passage, passage_name
 from trustrag.provenance.policy import Bounds, Reviewer, Source
 from trustrag.provenance.statement import MAX_REASON_BYTES, RollbackStatement
 from trustrag.published.writer import PublishReport
@@ -35,6 +36,7 @@ from trustrag.workspace.workspace import Workspace
 
 __all__ = [
     "MAX_REASON_BYTES",
+    "UNSAID",
     "Abstained",
     "AnyEmbedder",
     "Assessment",
@@ -85,7 +87,9 @@ __all__ = [
     "check_file",
     "check_segment",
     "check_text",
+    "named_passage",
     "openlineage_of",
+    "passage_name",
     "prov_of",
     "template",
     "verify_evidence",
