@@ -16,9 +16,11 @@ from prov.model import ProvDocument
 
 from tests.attacks.scene import at_home
 from tests.reviewing import appoint, approve
+from trustrag.cli.show import print_report
 from trustrag.errors import (
     AuthorityError,
     ConfigError,
+    ConflictError,
     MalformedError,
     NotFoundError,
     Refusal,
@@ -204,7 +206,7 @@ def test_a_rollback_is_a_new_snapshot_and_undoes_no_withdrawal(ws: Workspace) ->
         "a bad batch",
         (),
     )
-    with pytest.raises(NotFoundError, match="nothing to roll back"):
+    with pytest.raises(ConflictError, match="nothing to roll back"):
         ws.history.rollback(2, reason="again")
 
 
@@ -344,7 +346,7 @@ def test_a_reviewer_signs_only_a_rollback_of_this_store(ws: Workspace, tmp_path:
 
 
 def test_a_chain_goes_from_the_file_to_the_answer(ws: Workspace) -> None:
-    chain = ws.history.chain("logs.txt#0")
+    chain = ws.history.chain("logs.txt:0")
     assert chain.holds
     assert (chain.standing, chain.version, chain.text) == (True, 2, NEW)
     names = [link.name for link in chain.links]
@@ -355,7 +357,7 @@ def test_a_chain_goes_from_the_file_to_the_answer(ws: Workspace) -> None:
     assert chain.named("attestation")[0].facts["source"] == "acme"
     assert chain.named("witnesses")[0].verdict == "none"
     assert {link.verdict for link in chain.links} == {"verified", "none", "unsigned"}
-    for passage in ("logs.txt", "logs.txt chunk 1/1"):
+    for passage in ("logs.txt", "logs.txt:0"):
         assert ws.history.chain(passage) == chain
 
 
@@ -363,23 +365,41 @@ def test_a_chain_of_what_stands_no_more_ends_where_it_stood(ws: Workspace) -> No
     chain = ws.history.chain("lunch.txt")
     assert (chain.standing, chain.snapshot, chain.holds) == (False, 3, True)
     assert [link.facts["action"] for link in chain.named("touched")] == ["publish", "withdraw"]
-    then = ws.history.chain("logs.txt#0", at=2)
+    then = ws.history.chain("logs.txt:0", at=2)
     assert (then.version, then.text, then.standing) == (1, OLD, False)
 
 
 @pytest.mark.parametrize(
-    "passage", ["nothing", "logs.txt#1", "logs.txt#99999999999", "#0", "", "logs.txt#-1"]
+    "passage", ["nothing", "logs.txt:1", "logs.txt:99999999999", ":0", "", "logs.txt:-1"]
 )
 def test_a_chain_of_nothing(ws: Workspace, passage: str) -> None:
     with pytest.raises(NotFoundError):
         ws.history.chain(passage)
 
 
-def test_a_document_may_be_called_like_a_chunk(ws: Workspace) -> None:
-    documents = [document("logs.txt#0", "A name of its own.")]
-    assert ws.ingest_documents(documents, source="acme").admitted
-    assert ws.history.chain("logs.txt#0").text == "A name of its own."
-    assert ws.history.chain("logs.txt#0#0").text == "A name of its own."
+def test_a_document_may_be_called_like_a_chunk_and_takes_no_name_from_one(ws: Workspace) -> None:
+    texts = {
+        "logs.txt:0": "A name of its own.",
+        "urn:x:7": "A name with colons.",
+        "plans.csv#1": "A row of a table.",
+    }
+    documents = [document(doc_id, text) for doc_id, text in texts.items()]
+    assert len(ws.ingest_documents(documents, source="acme").admitted) == 3
+    assert ws.history.chain("logs.txt:0").text == NEW
+    for doc_id, text in texts.items():
+        assert ws.history.chain(f"{doc_id}:0").text == text
+    assert ws.history.chain("urn:x:7").text == texts["urn:x:7"], (
+        "no document urn:x, so the name is meant whole"
+    )
+    assert ws.history.chain("plans.csv#1").text == texts["plans.csv#1"]
+
+
+def test_what_a_search_prints_is_taken_by_chain(ws: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    ws.ingest_documents([document("a b.csv#1", "Lunch is at noon, row by row.")], source="acme")
+    print_report(ws.search("lunch at noon", k=1))
+    shown = capsys.readouterr().out.splitlines()[0].removeprefix("1. ")
+    assert shown == "a b.csv#1:0"
+    assert ws.history.chain(shown).text == "Lunch is at noon, row by row."
 
 
 def test_a_broken_link_is_named_and_the_others_are_still_told(ws: Workspace) -> None:

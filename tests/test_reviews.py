@@ -86,14 +86,14 @@ def test_questions_are_few_and_nobody_elses(ws: Workspace) -> None:
 
 
 def test_two_minds_wait_for_a_third(ws: Workspace) -> None:
-    assert not ws.reviews.approve("refunds", by="ann").settled
+    assert not ws.reviews.approve("refunds", by="ann", reason="it was read").settled
     assert not ws.reviews.reject("refunds", by="bob", reason="the house says 30").settled
     (case,), damaged = ws.reviews.waiting()
     assert (case.names(True), case.names(False), damaged) == (("ann",), ("bob",), ())
     decided = ws.reviews.reject("refunds", by="cid", reason="nobody announced it")
     assert (decided.settled, decided.have, decided.needed) == (True, 2, 2)
     assert [one.reason for one in ws.reviews.history("refunds")[2]] == [
-        "",
+        "it was read",
         "the house says 30",
         "nobody announced it",
     ]
@@ -102,28 +102,28 @@ def test_two_minds_wait_for_a_third(ws: Workspace) -> None:
 
 
 def test_what_two_approve_stands_under_their_names(ws: Workspace) -> None:
-    ws.reviews.approve("refunds", by="ann")
-    assert ws.reviews.approve("refunds", by="cid").settled
+    ws.reviews.approve("refunds", by="ann", reason="it was read")
+    assert ws.reviews.approve("refunds", by="cid", reason="it was read").settled
     (passage,) = ws.read("refunds")
     assert (passage.version, passage.reviewers) == (2, ("ann", "cid"))
     assert [row.standing for row in ws.history.document("refunds")] == ["superseded", "active"]
     assert ws.reviews.approvals("wiki") == 1
     assert ws.read("lunch")[0].reviewers == ()
     with pytest.raises(NotFoundError):
-        ws.reviews.approve("refunds", by="bob")
+        ws.reviews.approve("refunds", by="bob", reason="it was read")
 
 
 def test_whoever_holds_several_keys_says_who_decides(ws: Workspace) -> None:
     with pytest.raises(ConfigError, match=r"several reviewers \(ann, bob, cid\)"):
-        ws.reviews.approve("refunds")
+        ws.reviews.approve("refunds", reason="it was read")
     with pytest.raises(NotFoundError, match="no reviewer 'dan'"):
-        ws.reviews.approve("refunds", by="dan")
+        ws.reviews.approve("refunds", by="dan", reason="it was read")
 
 
 def test_who_left_has_said_what_they_said(ws: Workspace) -> None:
-    ws.reviews.approve("refunds", by="ann")
+    ws.reviews.approve("refunds", by="ann", reason="it was read")
     ws.reviews.remove_reviewer("ann")
-    assert ws.reviews.approve("refunds", by="bob").settled
+    assert ws.reviews.approve("refunds", by="bob", reason="it was read").settled
     assert ws.read("refunds")[0].reviewers == ("ann", "bob")
 
 
@@ -131,7 +131,7 @@ def test_where_every_document_needs_people_all_wait(ws: Workspace) -> None:
     ws.reviews.require(1)
     report = ws.ingest_documents([paper("new", "A new page about the harbour.")], source="acme")
     assert report.quarantined[0].reason == "waits for 1 more signed review"
-    assert ws.reviews.approve("new", by="bob").settled
+    assert ws.reviews.approve("new", by="bob", reason="it was read").settled
     assert ws.read("new")[0].reviewers == ("bob",)
 
 
@@ -154,9 +154,9 @@ def test_a_verdict_is_signed_elsewhere(
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TRUSTRAG_HOME", str(tmp_path / "dan"))
         publisher = Publisher.open(ws.authority.keys_folder)
-        shown, approval = publisher.review(case)
+        shown, approval = publisher.approve(case, reason="it was read")
         with pytest.raises(ConfigError, match="review as ann"):
-            publisher.review(case, by="ann")
+            publisher.approve(case, reason="it was read", by="ann")
     assert shown.text == PAGE.format(days=90)
     decided = ws.reviews.take(approval)
     assert (decided.by, decided.approves, decided.settled) == ("dan", True, False)
@@ -234,10 +234,10 @@ def test_a_contract_begins_a_probation_once(ws: Workspace, tmp_path: Path) -> No
     path = tmp_path / "wiki.yaml"
     ws.contracts.init("wiki", path)
     path.write_text(path.read_text().replace("# probation: 10", "probation: 1"))
-    ws.reviews.approve("refunds", by="ann")
+    ws.reviews.approve("refunds", by="ann", reason="it was read")
     ws.contracts.sign(path)
     assert ws.authority.source("wiki").probation
-    ws.reviews.approve("refunds", by="bob")
+    ws.reviews.approve("refunds", by="bob", reason="it was read")
     ws.authority.set_standing("wiki", probation=False)
     ws.contracts.sign(path)
     assert not ws.authority.source("wiki").probation, "enough of its documents were approved"

@@ -57,7 +57,7 @@ def test_a_quiet_change_that_others_contradict_waits_until_it_is_approved(two: W
     assert new.findings[0].startswith("CHANGED_VALUE hold at 0-58:")
     assert [each.doc_id for each in publish(two, CHANGED).unchanged] == ["policy.md"]
 
-    assert two.reviews.approve("policy.md").settled
+    assert two.reviews.approve("policy.md", reason="it was read").settled
     assert shown(two) == [CHANGED]
     assert [row.standing for row in two.history.document("policy.md")] == ["superseded", "active"]
     assert two.audit().problems == ()
@@ -104,7 +104,7 @@ def test_a_witness_edited_into_the_database_has_no_voice(two: Workspace) -> None
 def test_what_is_hidden_waits_and_can_be_approved_as_well(ws: Workspace) -> None:
     text = f"{REFUNDS}\U000e0069\U000e0067"
     assert len(publish(ws, text).quarantined) == 1
-    assert ws.reviews.approve("policy.md").settled
+    assert ws.reviews.approve("policy.md", reason="it was read").settled
     assert shown(ws) == [text]
 
 

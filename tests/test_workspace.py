@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from trustrag.errors import (
     NotFoundError,
     Refusal,
     StaleError,
+    UnencryptedKeysWarning,
     UnsignedDocumentError,
     VerificationError,
 )
@@ -26,6 +28,7 @@ from trustrag.ingest.document import Document
 from trustrag.keyring import home
 from trustrag.ledger import Ledger
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
+from trustrag.publisher import Publisher
 from trustrag.workspace import Workspace, verify_evidence
 
 DAY = 86_400
@@ -293,7 +296,7 @@ def test_a_source_added_elsewhere_is_known_without_opening_anew(ws: Workspace, d
         )
         other.ingest([docs / "logs.md"], source="wiki", prefix="wiki/")
         assert "wiki/logs.md" not in found(ws), "on probation, it waits"
-        other.reviews.approve("wiki/logs.md")
+        other.reviews.approve("wiki/logs.md", reason="it was read")
     assert "wiki/logs.md" in found(ws)
 
 
@@ -471,3 +474,31 @@ def test_a_question_is_a_text(ws: Workspace) -> None:
     for ask in (ws.search, ws.ask):
         with pytest.raises(TypeError, match="a question is a str, not NoneType"):
             ask(None)  # type: ignore[arg-type]
+
+
+# ---- the passphrase of its keys
+
+
+def test_keys_without_a_passphrase_are_warned_of_unless_that_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.warns(UnencryptedKeysWarning, match="whoever reads your files can sign as you") as told:
+        assert not Workspace.init(tmp_path / "a", source="acme", embedder="hash").authority.keyring.encrypted
+    assert told[0].filename == __file__, "the line that made them is the one that is shown"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        meant = Workspace.init(tmp_path / "b", source="acme", embedder="hash", passphrase=None)
+        assert not meant.authority.keyring.encrypted
+        (tmp_path / "passphrase").write_text("horse\n", encoding="utf-8")
+        monkeypatch.setenv("TRUSTRAG_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
+        assert Workspace.init(tmp_path / "c", source="acme", embedder="hash").authority.keyring.encrypted
+    (tmp_path / "passphrase").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match="empty"):
+        Workspace.init(tmp_path / "d", source="acme", embedder="hash")
+
+
+def test_who_signs_elsewhere_is_warned_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ws = Workspace.init(tmp_path / "kb", source="acme", embedder="hash", passphrase=b"horse")
+    monkeypatch.setenv("TRUSTRAG_HOME", str(tmp_path / "elsewhere"))
+    with pytest.warns(UnencryptedKeysWarning):
+        Publisher.open(ws.authority.keys_folder).new_key("wiki")

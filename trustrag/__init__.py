@@ -9,7 +9,7 @@ The house in one breath: one way in (`ingest`), one way out (`retrieval`), one g
 
     from trustrag import Workspace
 
-    ws = Workspace.init("kb", source="acme")       # keys, policy, trust root and ledger, in one step
+    ws = Workspace.init("kb", source="acme", passphrase=b"...")    # keys, policy, trust root and ledger, in one step
     ws.ingest(["docs/"], source="acme")            # sign a folder as acme and take it in
     report = ws.search("How long are logs kept?")  # only what is proved; `report.refused` has the rest
     answer = ws.ask("How long are logs kept?")     # Grounded, each sentence cited, or Abstained
@@ -52,6 +52,7 @@ from trustrag.errors import (
     SignatureError,
     StaleError,
     TrustragError,
+    UnencryptedKeysWarning,
     UnsignedDocumentError,
     VerificationError,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "SignatureError",
     "StaleError",
     "TrustragError",
+    "UnencryptedKeysWarning",
     "UnsignedDocumentError",
     "VerificationError",
     "VerifiedPassage",

@@ -37,6 +37,7 @@ class Refusal(StrEnum):
     FORK = "FORK"
     BAD_SIGNATURE = "BAD_SIGNATURE"
     UNKNOWN_KEY = "UNKNOWN_KEY"
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
     REVOKED_KEY = "REVOKED_KEY"
     BELOW_THRESHOLD = "BELOW_THRESHOLD"
     NO_QUORUM = "NO_QUORUM"
@@ -107,3 +108,7 @@ class BackendError(TrustragError):
 
 class ConfigError(TrustragError):
     """The workspace, its keys or its settings cannot be used as they are."""
+
+
+class UnencryptedKeysWarning(UserWarning):
+    """Private keys were made without a passphrase, and nobody said that they should be."""

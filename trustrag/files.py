@@ -30,6 +30,11 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = T
             os.replace(draft, path)
         else:
             os.link(draft, path)
+    except OSError as error:
+        if error.filename != str(draft):
+            raise
+        # Of the draft nobody has heard. A FileExistsError that decides who was first names the place itself.
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()

@@ -11,14 +11,23 @@ that it is last week's.
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Final, Self
 
 import platformdirs
 
-from trustrag.errors import ConfigError, MalformedError, NotFoundError, Refusal, StaleError
+from trustrag.errors import (
+    ConfigError,
+    MalformedError,
+    NotFoundError,
+    Refusal,
+    StaleError,
+    UnencryptedKeysWarning,
+)
 from trustrag.files import locked, make_folder, write_whole
 from trustrag.provenance.canonical import Digest, Encodable, Fields, encode, parse_canonical
 from trustrag.provenance.keys import KeyFile, KeyLock, PrivateKey, PublicKey, Signer
@@ -47,6 +56,30 @@ def passphrase_from_environment() -> bytes | None:
         raise ConfigError(
             f"{PASSPHRASE_FILE} names {path}, which cannot be read: {error.strerror}"
         ) from error
+
+
+class Unsaid(Enum):
+    """A passphrase about which nothing was said: neither one, nor that there is none (None)."""
+
+    UNSAID = "unsaid"
+
+
+UNSAID: Final = Unsaid.UNSAID
+
+
+def chosen_passphrase(given: bytes | Unsaid | None) -> bytes | None:
+    """The passphrase for new keys: as given, else from `TRUSTRAG_PASSPHRASE_FILE`, else none, with a warning."""
+    if not isinstance(given, Unsaid):
+        return given
+    found = passphrase_from_environment()
+    if found is None:
+        warnings.warn(
+            "the private keys are not encrypted: whoever reads your files can sign as you. Give passphrase=, or a file "
+            f"in {PASSPHRASE_FILE}; passphrase=None says that you mean it",
+            UnencryptedKeysWarning,
+            stacklevel=3,
+        )
+    return found
 
 
 def pairs_file(store_id: str) -> Path:

@@ -22,7 +22,15 @@ from pydantic import ConfigDict
 from trustrag.errors import NotFoundError, RefusedDocumentError, VerificationError
 from trustrag.retrieval.pool import candidate_of
 from trustrag.retrieval.ranking import Candidate, Mode, rerank
-from trustrag.workspace import RankedPassage, SearchReport, VerifiedPassage, Workspace
+from trustrag.workspace import (
+    UNSAID,
+    RankedPassage,
+    SearchReport,
+    VerifiedPassage,
+    Workspace,
+    named_passage,
+    passage_name,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -135,12 +143,14 @@ class TrustedVectorStore(VectorStore):
     ) -> Self:
         """Make a store in a new workspace folder and add texts.
 
-        Requires `folder=` (where the workspace goes) and `source=` (who signs).
+        Requires `folder=` (where the workspace goes) and `source=` (who signs); `passphrase=` as in `Workspace.init`.
         """
         folder, source = kwargs.get("folder"), kwargs.get("source")
         if folder is None or source is None:
             raise TypeError("from_texts() needs folder= (for the new workspace) and source= (who signs)")
-        store = cls(Workspace.init(folder, source=source, embedder=embedding), source=source)
+        passphrase = kwargs.get("passphrase", UNSAID)
+        made = Workspace.init(folder, source=source, embedder=embedding, passphrase=passphrase)
+        store = cls(made, source=source)
         store.add_texts(texts, metadatas, ids=ids)
         return store
 
@@ -324,7 +334,7 @@ def _documents(report: SearchReport) -> list[Document]:
 
 
 def _document(passage: VerifiedPassage, ranked: RankedPassage | None = None) -> Document:
-    """A verified passage as LangChain sees it. A document of one chunk keeps its id; others add `#` and the chunk."""
+    """A verified passage as LangChain sees it. A document of one chunk keeps its id; others add `:` and the chunk."""
     told = _told(passage)
     if ranked is not None:
         told |= {
@@ -333,7 +343,7 @@ def _document(passage: VerifiedPassage, ranked: RankedPassage | None = None) -> 
             "explanation": asdict(ranked.explanation),
         }
         told["support"] = list(ranked.explanation.supporters)
-    name = passage.doc_id if passage.count == 1 else f"{passage.doc_id}#{passage.index}"
+    name = passage.doc_id if passage.count == 1 else passage_name(passage.doc_id, passage.index)
     return _with_provenance(passage.text, passage.metadata, name, told)
 
 
@@ -364,8 +374,8 @@ def _proved(workspace: Workspace, document: Document) -> VerifiedPassage | None:
     """The standing passage that this document is, by its id and text; None where there is none or it can't be proved."""
     if document.id is None:
         return None
-    doc_id, _, chunk = document.id.rpartition("#")
-    for name in (document.id, doc_id) if doc_id and chunk.isdecimal() else (document.id,):
+    named = named_passage(document.id)
+    for name in (document.id,) if named is None else (document.id, named[0]):
         try:
             passages = workspace.read(name)
         except (NotFoundError, VerificationError):

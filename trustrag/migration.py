@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trustrag.errors import ConfigError
 from trustrag.ingest.moving import FaissFolder, KeptVectors
 from trustrag.workspace import IngestReport, Workspace
 
@@ -45,6 +46,8 @@ def import_faiss(
     `KeptVectors.checked`); with `re_embed` all are made anew. Raises ConfigError and MalformedError, and nothing was
     written, for a folder that cannot be taken over; single documents that cannot are in the report.
     """
+    if not Path(folder).is_dir():
+        raise ConfigError(f"{folder} is not a folder: give the one that FAISS.save_local wrote")
     old = FaissFolder.read(Path(folder), name=name, prefix=prefix, licence=licence)
     kept = None
     if not re_embed:

@@ -4,7 +4,7 @@
     publisher.new_key("wiki")                             the public half goes to the operator: source add wiki --key ...
     publisher.attest(["docs/"], "wiki.intoto.jsonl", source="wiki")
 
-    publisher.review("terms.held.json", by="ann")         the signed verdict, to be handed in: review take
+    publisher.approve("terms.held.json", reason="read")   the signed verdict, to be handed in: review take
 
 Its keys and its memory of the trust root lie under its own `$TRUSTRAG_HOME`.
 """
@@ -51,28 +51,28 @@ class Publisher:
         folder = Path(keys).resolve()
         return cls(Authority.outside(folder, clock=clock, ask_passphrase=ask_passphrase), clock)
 
-    def new_key(self, source: str, passphrase: Callable[[], bytes | None] = lambda: None) -> PublicKey:
+    def new_key(self, source: str, passphrase: Callable[[], bytes | None] | None = None) -> PublicKey:
         """Make this source's key; its private half stays here: see `Authority.new_key`."""
         return self.authority.new_key("source", source, passphrase)
 
-    def new_reviewer_key(self, name: str, passphrase: Callable[[], bytes | None] = lambda: None) -> PublicKey:
+    def new_reviewer_key(self, name: str, passphrase: Callable[[], bytes | None] | None = None) -> PublicKey:
         """As `new_key`, for one who reviews."""
         return self.authority.new_key("reviewer", name, passphrase)
 
-    def review(
-        self, case: str | Path, *, reason: str | None = None, by: str | None = None
-    ) -> tuple[Shown, Envelope]:
-        """Approve a document that waits elsewhere, or with a `reason` reject it: what was shown, and the signed verdict.
+    def approve(self, case: str | Path, *, reason: str, by: str | None = None) -> tuple[Shown, Envelope]:
+        """Approve a document that waits elsewhere, with a reason that is signed: what was shown, and the signed verdict.
 
         `case` is a file that `Reviews.export` wrote. Nothing is signed that is not what its source and ingest signed:
         raises `MalformedError` and `VerificationError`, and `ConfigError` where no reviewer's key is here.
         """
-        shown, _ = self.read_case(case)
-        _, signer = reviewer_signer(self.authority, by)
-        return shown, signed_verdict(shown.ingest.payload, reason, self._clock(), signer)
+        return self._judge(case, True, reason, by)
+
+    def reject(self, case: str | Path, *, reason: str, by: str | None = None) -> tuple[Shown, Envelope]:
+        """Reject a document that waits elsewhere: as `approve`."""
+        return self._judge(case, False, reason, by)
 
     def read_case(self, case: str | Path) -> tuple[Shown, tuple[str, ...]]:
-        """A document that waits elsewhere, proved, and what the screens noticed of it (unsigned). Raises as `review`."""
+        """A document that waits elsewhere, proved, and what the screens noticed of it (unsigned). Raises as `approve`."""
         try:
             data = Path(case).read_bytes()
         except OSError as error:
@@ -101,6 +101,11 @@ class Publisher:
             now=self._clock(),
             again=again,
         )
+
+    def _judge(self, case: str | Path, approves: bool, reason: str, by: str | None) -> tuple[Shown, Envelope]:
+        shown, _ = self.read_case(case)
+        _, signer = reviewer_signer(self.authority, by)
+        return shown, signed_verdict(shown.ingest.payload, approves, reason, self._clock(), signer)
 
 
 def _now() -> int:

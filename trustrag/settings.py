@@ -61,7 +61,7 @@ class Settings:
         path = folder / FILE_NAME
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(
                 f"{folder} is not a workspace: it has no {FILE_NAME}. Make one with: trustrag init {folder}"
             ) from None

@@ -28,7 +28,7 @@ def sha256(data: bytes) -> bytes:
 def test_edit_text(scene: Scene) -> None:
     scene.sql("UPDATE chunk SET text = ? WHERE id = ?", LIE, scene.chunk("retention.txt"))
     scene.refuses_passage(Refusal.TAMPERED_TEXT, "retention.txt")
-    scene.audit_names("'retention.txt' version 2 chunk 1: its text was changed")
+    scene.audit_names("'retention.txt' version 2 chunk 0: its text was changed")
 
 
 @attack("edit a text by one invisible character", "text is hashed on every query, as bytes")
@@ -104,7 +104,7 @@ def test_swap_vectors(scene: Scene) -> None:
     path.write_bytes(data)
     scene.refuses_passage(Refusal.TAMPERED_VECTOR, "retention.txt")
     scene.refuses_passage(Refusal.TAMPERED_VECTOR, "travel.txt")
-    scene.audit_names("'retention.txt' version 2 chunk 1: its vector was changed")
+    scene.audit_names("'retention.txt' version 2 chunk 0: its vector was changed")
 
 
 @attack("replace a vector, to be found first", "vectors are hashed on every query")
@@ -116,7 +116,7 @@ def test_replace_vector(scene: Scene) -> None:
         file.write(wanted)
     shutil.rmtree(scene.folder / "index")
     scene.refuses_passage(Refusal.TAMPERED_VECTOR, "travel.txt")
-    scene.audit_names("'travel.txt' version 1 chunk 1: its vector was changed")
+    scene.audit_names("'travel.txt' version 1 chunk 0: its vector was changed")
 
 
 @attack(
@@ -212,7 +212,7 @@ def test_swap_chunks(scene: Scene) -> None:
         for source, target in ((one, -1), (two, one), (-1, two)):
             database.execute("UPDATE chunk SET id = ? WHERE id = ?", (target, source))
     scene.refuses_passage(Refusal.TAMPERED_VECTOR, "handbook.txt")
-    scene.audit_names("'handbook.txt' version 1 chunk 1")
+    scene.audit_names("'handbook.txt' version 1 chunk 0")
 
 
 @attack("serve the old version", "only one version's entry leads to the signed root")

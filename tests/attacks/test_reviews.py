@@ -11,7 +11,6 @@ from trustrag.errors import (
     ConflictError,
     LedgerError,
     MalformedError,
-    NotFoundError,
     Refusal,
     SignatureError,
     TrustragError,
@@ -64,7 +63,7 @@ def signer(workspace: Workspace, name: str) -> Signer:
 def approval(workspace: Workspace, name: str, subject: Digest | None = None) -> Envelope:
     """What this one signs of the case (or of something else)."""
     subject = subject or workspace.reviews.show(DOC).case.subject
-    return signed_verdict(subject, None, NOW, signer(workspace, name))
+    return signed_verdict(subject, True, "it was read", NOW, signer(workspace, name))
 
 
 def served(workspace: Workspace) -> bool:
@@ -79,10 +78,14 @@ def still_waits(workspace: Workspace) -> bool:
 @attack("approve twice with one key", "a person counts once, and is told so")
 def test_one_reviewer_twice(scene: Scene) -> None:
     with desk(scene) as workspace:
-        assert not workspace.reviews.approve(DOC, by="ann").settled
-        scene.fails(ConflictError, "ann approved version 1", lambda: workspace.reviews.approve(DOC, by="ann"))
+        assert not workspace.reviews.approve(DOC, by="ann", reason="read").settled
+        scene.fails(
+            ConflictError,
+            "ann approved version 1",
+            lambda: workspace.reviews.approve(DOC, by="ann", reason="read"),
+        )
         again = signed_verdict(
-            workspace.reviews.show(DOC).case.subject, None, NOW + 1, signer(workspace, "ann")
+            workspace.reviews.show(DOC).case.subject, True, "it was read", NOW + 1, signer(workspace, "ann")
         )
         scene.fails(ConflictError, "ann approved version 1", lambda: workspace.reviews.take(again))
         assert still_waits(workspace)
@@ -91,7 +94,7 @@ def test_one_reviewer_twice(scene: Scene) -> None:
 @attack("... under the key id of another reviewer", "a key id only points: the policy's key has to verify")
 def test_one_key_under_anothers_id(scene: Scene) -> None:
     with desk(scene) as workspace:
-        workspace.reviews.approve(DOC, by="ann")
+        workspace.reviews.approve(DOC, by="ann", reason="read")
         theirs = approval(workspace, "ann")
         borrowed = replace(theirs, key_id=signer(workspace, "bob").public_key.key_id)
         scene.fails(SignatureError, "", lambda: workspace.reviews.take(borrowed))
@@ -101,13 +104,17 @@ def test_one_key_under_anothers_id(scene: Scene) -> None:
 @attack("... with a second key of the same person", "people are counted by name, over all their keys")
 def test_one_person_with_two_keys(scene: Scene) -> None:
     with desk(scene) as workspace:
-        workspace.reviews.approve(DOC, by="ann")
+        workspace.reviews.approve(DOC, by="ann", reason="read")
         workspace.reviews.remove_reviewer("ann")
         policy = workspace.policy
         key = workspace.authority.keyring.generate("reviewer-ann-2").public_key
         workspace.reviews.add_reviewer("ann", public_key=key.hex)
         assert workspace.policy.version > policy.version
-        scene.fails(ConflictError, "ann approved version 1", lambda: workspace.reviews.approve(DOC, by="ann"))
+        scene.fails(
+            ConflictError,
+            "ann approved version 1",
+            lambda: workspace.reviews.approve(DOC, by="ann", reason="read"),
+        )
         assert still_waits(workspace)
 
 
@@ -130,7 +137,9 @@ def test_reviewer_named_as_the_source(scene: Scene) -> None:
     with desk(scene) as workspace:
         workspace.reviews.add_reviewer("wiki")
         scene.fails(
-            AuthorityError, "who publishes does not review", lambda: workspace.reviews.approve(DOC, by="wiki")
+            AuthorityError,
+            "who publishes does not review",
+            lambda: workspace.reviews.approve(DOC, by="wiki", reason="read"),
         )
         assert still_waits(workspace)
 
@@ -155,7 +164,7 @@ def test_replayed_approval(scene: Scene) -> None:
         old = approval(workspace, "ann")
         workspace.rule("withdraw", doc_id=DOC, reason="it was wrong")
         bring(workspace, MORE)
-        scene.fails(NotFoundError, "nothing that waits here", lambda: workspace.reviews.take(old))
+        scene.fails(ConflictError, "nothing that waits here", lambda: workspace.reviews.take(old))
         opened = workspace._opened
         with opened.writing() as ledger:
             decision = Decision("approve", DOC, 2, "", old, settles=True)
@@ -171,7 +180,7 @@ def test_replayed_approval(scene: Scene) -> None:
 def test_rejection_as_approval(scene: Scene) -> None:
     with desk(scene) as workspace:
         rejection = signed_verdict(
-            workspace.reviews.show(DOC).case.subject, "no", NOW, signer(workspace, "ann")
+            workspace.reviews.show(DOC).case.subject, False, "no", NOW, signer(workspace, "ann")
         )
         opened = workspace._opened
         with opened.writing() as ledger:
@@ -183,8 +192,8 @@ def test_rejection_as_approval(scene: Scene) -> None:
 
 
 def with_both(workspace: Workspace) -> None:
-    workspace.reviews.approve(DOC, by="ann")
-    assert workspace.reviews.approve(DOC, by="bob").settled
+    workspace.reviews.approve(DOC, by="ann", reason="read")
+    assert workspace.reviews.approve(DOC, by="bob", reason="read").settled
     assert served(workspace)
 
 
@@ -269,7 +278,11 @@ def test_text_exchanged_before_review(scene: Scene) -> None:
     scene.sql("UPDATE chunk SET text = ? WHERE text = ?", "Audit logs are kept for 90 days.", ORDERS)
     with scene.open() as workspace:
         scene.fails(VerificationError, "TAMPERED_TEXT", lambda: workspace.reviews.show(DOC))
-        scene.fails(VerificationError, "TAMPERED_TEXT", lambda: workspace.reviews.approve(DOC, by="ann"))
+        scene.fails(
+            VerificationError,
+            "TAMPERED_TEXT",
+            lambda: workspace.reviews.approve(DOC, by="ann", reason="read"),
+        )
         _, damaged = workspace.reviews.waiting()
         assert [name for name, _ in damaged] == [DOC]
 
@@ -285,7 +298,7 @@ def test_entry_exchanged_before_review(scene: Scene) -> None:
     ((other,),) = scene.ask_sql("SELECT entry FROM standing WHERE doc_id = 'wiki/other.txt'")
     scene.sql("UPDATE standing SET entry = ? WHERE doc_id = ?", other, DOC)
     with scene.open() as workspace:
-        scene.fails(TrustragError, "", lambda: workspace.reviews.approve(DOC, by="ann"))  # type: ignore[arg-type]
+        scene.fails(TrustragError, "", lambda: workspace.reviews.approve(DOC, by="ann", reason="read"))  # type: ignore[arg-type]
         assert not served(workspace)
 
 
@@ -304,9 +317,11 @@ def test_older_version_approved(scene: Scene) -> None:
     with desk(scene) as workspace:
         honest = document(DOC, "Audit logs are written down.", audience="public")
         assert workspace.ingest_documents([honest], source="wiki").admitted
-        workspace.reviews.approve(DOC, by="ann", version=1)
+        workspace.reviews.approve(DOC, by="ann", version=1, reason="read")
         scene.fails(
-            ConflictError, "version 1 is older", lambda: workspace.reviews.approve(DOC, by="bob", version=1)
+            ConflictError,
+            "version 1 is older",
+            lambda: workspace.reviews.approve(DOC, by="bob", version=1, reason="read"),
         )
         assert workspace.history.document(DOC)[-1].standing == "active"
 

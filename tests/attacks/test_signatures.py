@@ -99,7 +99,7 @@ def test_stolen_key_outside_scope(scene: Scene) -> None:
     wiki = stolen_key(scene.home, "source-wiki")
     for doc_id in ("sold.txt", "wikis/sold.txt", "wiki2/sold.txt", "retention.txt"):
         said = envelope(canonical(statement(scene, doc_id, version=9)), wiki)
-        refused_at_the_door(scene, Refusal.UNKNOWN_KEY, said, doc_id=doc_id)
+        refused_at_the_door(scene, Refusal.OUT_OF_SCOPE, said, doc_id=doc_id)
     scene.served()
 
 
@@ -116,7 +116,7 @@ def test_homoglyph_scope(scene: Scene) -> None:
         "Wiki/sold.txt",
     ):
         said = envelope(canonical(statement(scene, doc_id)), wiki)
-        refused_at_the_door(scene, Refusal.UNKNOWN_KEY, said, doc_id=doc_id)
+        refused_at_the_door(scene, Refusal.OUT_OF_SCOPE, said, doc_id=doc_id)
 
 
 @attack(

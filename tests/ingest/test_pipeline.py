@@ -328,7 +328,7 @@ def as_another_kind() -> list[Envelope]:
         (lambda: signed(document("a", "Text."), by="asleep"), "REVOKED_KEY: "),
         (
             lambda: signed(document("a", "Text."), by="narrow"),
-            "UNKNOWN_KEY: a is out of scope for source narrow",
+            "OUT_OF_SCOPE: a is out of scope for source narrow",
         ),
         (lambda: signed(document("a", "Text."), expires=NOW + 1), "EXPIRED: "),
         (elsewhere, "WRONG_CONTEXT: "),
@@ -401,7 +401,9 @@ def test_a_signer_is_held_to_its_scope(ledger: Ledger) -> None:
         [document("narrow/a", "x"), document("wide/a", "x")], source=key("narrow")
     )
     assert names(report.admitted) == ["narrow/a"]
-    assert report.refused[0].reason == "UNKNOWN_KEY: wide/a is out of scope for source narrow"
+    assert report.refused[0].reason == (
+        "OUT_OF_SCOPE: wide/a is out of scope for source narrow, which publishes under narrow/ (--prefix narrow/)"
+    )
 
 
 @pytest.mark.parametrize("attested", [True, False])
@@ -412,7 +414,7 @@ def test_a_name_belongs_to_who_published_it(ledger: Ledger, attested: bool) -> N
         report = pipeline(ledger).ingest([new], attestations=signed(new, by="wiki", version=5))
     else:
         report = pipeline(ledger).ingest([new], source=WIKI)
-    assert refusal(report) == "UNKNOWN_KEY: a is published by acme; wiki may not replace it"
+    assert refusal(report) == "OUT_OF_SCOPE: a is published by acme; wiki may not replace it"
     ledger.rule([Ruling("withdraw", "handed over", doc_id="a")], SEALER, NOW)
     assert names(pipeline(ledger).ingest([new], source=WIKI).admitted) == ["a"]
 

@@ -23,7 +23,7 @@ from tests.ledger.world import (
     publisher,
     review_of,
 )
-from trustrag.errors import NotFoundError
+from trustrag.errors import ConflictError
 from trustrag.ledger import Ledger, Ruling, StoredPassage, check, planned
 from trustrag.provenance import merkle
 from trustrag.provenance.checkpoint import Checkpoint, Note
@@ -206,7 +206,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {item.doc_id for item in plan.struck} == struck & then.keys()
         proposal = proposed(plan)
         if comes.keys() | now.keys() == stays:
-            with pytest.raises(NotFoundError, match="nothing to roll back"):
+            with pytest.raises(ConflictError, match="nothing to roll back"):
                 self.ledger.roll_back(plan, [proposal], "reason", SEALER, NOW)
             return
         self.ledger.roll_back(plan, [proposal], "reason", SEALER, NOW)

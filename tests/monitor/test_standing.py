@@ -68,7 +68,7 @@ def let_in(workspace: Workspace, texts: list[str], *, start: int = 0) -> None:
     workspace.ingest_documents(papers, source="new")
     for paper in papers:
         if workspace.history.document(paper.doc_id)[-1].standing == "quarantined":
-            workspace.reviews.approve(paper.doc_id)
+            workspace.reviews.approve(paper.doc_id, reason="it was read")
 
 
 def test_approvals_and_age_lift_probation_and_nothing_moves_unsigned(workspace: Workspace) -> None:

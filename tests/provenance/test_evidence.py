@@ -388,7 +388,7 @@ ACME, ELSE = POLICY.sources
     ("changes", "expected"),
     [
         ({"sources": (replace(ACME, active=False), ELSE)}, Refusal.REVOKED_KEY),
-        ({"sources": (replace(ACME, scope=("acme/handbook/other",)), ELSE)}, Refusal.UNKNOWN_KEY),
+        ({"sources": (replace(ACME, scope=("acme/handbook/other",)), ELSE)}, Refusal.OUT_OF_SCOPE),
         ({"sources": (ELSE,)}, Refusal.UNKNOWN_KEY),
         ({"sources": (replace(ACME, keys=(policy_key("source", revoked=True),)),)}, Refusal.REVOKED_KEY),
         (

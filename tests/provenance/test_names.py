@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from trustrag.errors import MalformedError
 from trustrag.provenance.canonical import Fields
-from trustrag.provenance.names import check_text, check_uri, read_texts
+from trustrag.provenance.names import check_text, check_uri, named_passage, passage_name, read_texts
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,16 @@ def test_a_list_of_texts_holds_nothing_else() -> None:
     assert read_texts(Fields({"scope": ["a", ""]}, "source"), "scope") == ("a", "")
     with pytest.raises(MalformedError, match=r"source\.scope holds something that is not a string"):
         read_texts(Fields({"scope": ["a", 1]}, "source"), "scope")
+
+
+@pytest.mark.parametrize("doc_id", ["retention.md", "plans.csv#1", "urn:x:7", "logs:0", "a b\nc", ":"])
+@pytest.mark.parametrize("chunk", [0, 7, 10**14])
+def test_a_passage_is_found_by_its_name(doc_id: str, chunk: int) -> None:
+    assert named_passage(passage_name(doc_id, chunk)) == (doc_id, chunk)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "retention.md", ":0", "a:", "a:-1", "a:x", "a:1 ", "a:" + "9" * 16, "a#1"]
+)
+def test_what_is_no_name_of_a_passage(name: str) -> None:
+    assert named_passage(name) is None

@@ -456,7 +456,7 @@ def test_a_scope_is_a_prefix_by_segments(scope: str, doc_id: str, covered: bool)
     if covered:
         assert policy.claim(said, doc_id, 1) == doc.claim()
     else:
-        assert "out of scope" in refused(Refusal.UNKNOWN_KEY, lambda: policy.claim(said, doc_id, 1))
+        assert "out of scope" in refused(Refusal.OUT_OF_SCOPE, lambda: policy.claim(said, doc_id, 1))
 
 
 def reviews(*names: str, policy: Policy, of: Envelope = INGESTED) -> list[Attested[ReviewStatement]]:

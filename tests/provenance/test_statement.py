@@ -56,11 +56,16 @@ INGEST = IngestStatement(
 REVIEW = ReviewStatement(A, "urn:trustrag:screen:1", ("TRUSTRAG_SCREENED", "TRUSTRAG_CLEAN"), NOW, (B,))
 SNAPSHOT = SnapshotStatement(CONTEXT, A, 2, B, 7, "publish", "first documents", NOW, NOW + 9)
 WITHDRAWAL = WithdrawalStatement(CONTEXT, "guide/logs.md", None, "superseded by law", NOW)
+APPROVAL = replace(REVIEW, reason="read, line by line")
 REJECTION = RejectionStatement(A, "the terms were changed", NOW)
 ROLLBACK = RollbackStatement(CONTEXT, 2, A, 7, B, "a bad batch", NOW)
-ALL: list[Statement] = [SOURCE, INGEST, REVIEW, REJECTION, SNAPSHOT, WITHDRAWAL, ROLLBACK]
+ALL: list[Statement] = [SOURCE, INGEST, REVIEW, APPROVAL, REJECTION, SNAPSHOT, WITHDRAWAL, ROLLBACK]
 NAMES = dict(
-    zip(ALL, ("source", "ingest", "review", "rejection", "snapshot", "withdrawal", "rollback"), strict=True)
+    zip(
+        ALL,
+        ("source", "ingest", "review", "review", "rejection", "snapshot", "withdrawal", "rollback"),
+        strict=True,
+    )
 )
 
 digests = st.binary(min_size=32, max_size=32).map(Digest)
@@ -192,7 +197,7 @@ def test_an_unknown_field_in_any_object_is_refused(statement: Statement) -> None
 def test_a_missing_field_in_any_object_is_refused(statement: Statement) -> None:
     value = json.loads(statement.encode())
     for holder, key in list(places(value)):
-        if isinstance(holder, dict):
+        if isinstance(holder, dict) and (statement, key) != (APPROVAL, "reason"):  # may be left out
             kept = holder.pop(key)
             with pytest.raises(MalformedError):
                 parse_statement(encode(value))
@@ -241,6 +246,8 @@ CONTRADICTIONS: list[tuple[Statement, Callable[[Any], None]]] = [
     (REVIEW, lambda v: v["predicate"].update(properties=["A", 1])),
     (REJECTION, lambda v: v["subject"][0].update(name="other")),
     (REJECTION, lambda v: v["predicate"].update(properties=["A"])),
+    (REVIEW, lambda v: v["predicate"].update(reason="")),
+    (REVIEW, lambda v: v["predicate"].update(reason=None)),
     (REJECTION, lambda v: v.update(predicateType=module.REVIEW_TYPE)),
     (SNAPSHOT, lambda v: v["subject"].append(v["subject"][0])),
     (WITHDRAWAL, lambda v: v["subject"][0]["digest"].update(sha256=A.hex)),
@@ -315,6 +322,8 @@ BAD_VALUES: list[tuple[Any, dict[str, Any]]] = [
     (REVIEW, {"verifier": "me"}),
     (REVIEW, {"properties": ()}),
     (REVIEW, {"properties": ("A", "")}),
+    (REVIEW, {"reason": ""}),
+    (REVIEW, {"reason": "x" * 2049}),
     (REJECTION, {"reason": ""}),
     (REJECTION, {"reason": "x" * 2049}),
     (SNAPSHOT, {"version": 0}),
@@ -385,7 +394,7 @@ def test_the_published_schema_fits(statement: Statement) -> None:
     value = json.loads(statement.encode())
     assert list(validator.iter_errors(value)) == []
     for holder, key in list(places(value)):
-        if isinstance(holder, dict):
+        if isinstance(holder, dict) and (statement, key) != (APPROVAL, "reason"):  # may be left out
             kept = holder.pop(key)
             assert not validator.is_valid(value), f"the schema does not ask for {key}"
             holder[key] = kept

@@ -23,7 +23,7 @@ from trustrag.errors import (
     NotFoundError,
     Refusal,
 )
-from trustrag.keyring import Keyring, SeenState, UserState
+from trustrag.keyring import UNSAID, Keyring, SeenState, UserState, chosen_passphrase
 from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.names import check_segment
 from trustrag.provenance.policy import Bounds, Log, Policy, PolicyKey, Reviewers, Role, Source
@@ -409,17 +409,18 @@ class Authority:
             return self._keyring
 
     def new_key(
-        self, kind: Literal["source", "reviewer"], name: str, passphrase: Callable[[], bytes | None]
+        self, kind: Literal["source", "reviewer"], name: str, passphrase: Callable[[], bytes | None] | None
     ) -> PublicKey:
         """Make the key of a source or reviewer here, for a policy that does not name it yet; returns its public half.
 
         `passphrase` is called where this is the first key held here for the store; later keys are encrypted as the
-        first one is. Raises `ConfigError` where that one has a key here.
+        first one is. Where it is None, see `keyring.chosen_passphrase`. Raises `ConfigError` where that one has a key here.
         """
         check_segment(name, f"{kind} name")
         with self._lock:
             if not Keyring.exists(self._store):
-                self._keyring = Keyring.create(self._store, passphrase(), apart_from=self._apart_from)
+                chosen = chosen_passphrase(UNSAID) if passphrase is None else passphrase()
+                self._keyring = Keyring.create(self._store, chosen, apart_from=self._apart_from)
             return self.keyring.generate(key_name(kind, name)).public_key
 
     def key_for(self, purpose: str, public_key: str | None) -> PublicKey:

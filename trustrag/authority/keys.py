@@ -58,8 +58,8 @@ def find_key(policy: Policy, prefix: str) -> NamedKey:
         if prefix and (named.known.key.key_id.startswith(prefix) or named.known.key.hex == prefix)
     ]
     if len(found) != 1:
-        what = "no key" if not found else f"{len(found)} keys"
-        raise NotFoundError(f"{what} of the policy begin with {prefix!r}: see `trustrag keys list`")
+        what = "no key of the policy begins" if not found else f"{len(found)} keys of the policy begin"
+        raise NotFoundError(f"{what} with {prefix!r}: see `trustrag keys list`")
     return found[0]
 
 
@@ -67,9 +67,7 @@ def of_purpose(policy: Policy, purpose: str) -> tuple[PolicyKey, ...]:
     """The keys of a purpose, as in `NamedKey`. Raises NotFoundError for one that the policy does not know."""
     found = tuple(named.known for named in named_keys(policy) if named.purpose == purpose)
     if not found and purpose not in OPERATOR:
-        raise NotFoundError(
-            f"the policy has no {purpose!r}: say {', '.join(OPERATOR)}, or name a source or a reviewer"
-        )
+        raise NotFoundError(f"no {purpose} in the policy; see `trustrag keys list`")
     return found
 
 

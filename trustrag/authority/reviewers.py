@@ -46,7 +46,7 @@ def remove_reviewer(authority: Authority, name: str, *, log_size: int) -> Review
     needed = max((policy.review.threshold, *(source.reviews for source in policy.sources)))
     if policy.review.able <= needed:
         raise ConflictError(
-            f"{needed} reviewers are needed and {policy.review.able} are there: add another before {name} leaves"
+            f"reviewers needed: {needed}; in the policy: {policy.review.able}: add another before {name} leaves"
         )
     keys = tuple(key for key in (_retired(key, log_size) for key in person.keys) if key is not None)
     left = Reviewer(name, keys) if keys else None
@@ -63,7 +63,7 @@ def require_reviewers(authority: Authority, count: int, source: str | None = Non
     policy = authority.policy
     if not 0 <= count <= policy.review.able:
         raise ConflictError(
-            f"{count} reviewers are asked for and {policy.review.able} are there: trustrag reviewer add"
+            f"reviewers asked for: {count}; in the policy: {policy.review.able}: trustrag reviewer add"
         )
     if source is None:
         return authority.publish(replace(policy, review=replace(policy.review, threshold=count)))

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,15 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trustrag.cli.progress import paused
-from trustrag.errors import ConfigError
+from trustrag.errors import ConfigError, MalformedError
 from trustrag.settings import FILE_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from trustrag.publisher import Publisher
     from trustrag.workspace import Metadata, Workspace
 
 EXIT_REFUSED = 1
+"""What was asked for was tried, and something was refused or is wrong: damaged, expired, contradicted, not allowed."""
+
 EXIT_MISUSE = 2
+"""It could not be tried: the arguments are wrong, or what they name (a workspace, file, source, document, key) is not
+there or cannot be read or written."""
+
 EXIT_INTERRUPTED = 130
 
 NoPassphrase = Annotated[
@@ -42,6 +50,41 @@ def write_anywhere() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def a_name(value: str | None) -> str | None:
+    """An option or argument that becomes a name in a policy. Raises `BadParameter`."""
+    from trustrag.workspace import check_segment
+
+    return _checked(value, lambda text: check_segment(text, "it"))
+
+
+def _a_reason(value: str | None) -> str | None:
+    from trustrag.workspace import MAX_REASON_BYTES, check_text
+
+    return _checked(value, lambda text: check_text(text, "it", MAX_REASON_BYTES))
+
+
+def _checked(value: str | None, check: "Callable[[str], None]") -> str | None:
+    try:
+        if value is not None:
+            check(value)
+    except MalformedError as error:
+        raise typer.BadParameter(str(error)) from error
+    return value
+
+
+REASON = typer.Option("--reason", callback=_a_reason, help="Why; it is signed and stays in the log.")
+Reason = Annotated[str, REASON]
+
+
+@contextmanager
+def in_file(path: Path) -> "Iterator[None]":
+    """Say of malformed bytes which file they are in."""
+    try:
+        yield
+    except MalformedError as error:
+        raise MalformedError(f"{path}: {error}") from error
 
 
 def complain(message: str, status: int = EXIT_REFUSED) -> int:

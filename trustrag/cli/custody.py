@@ -29,9 +29,7 @@ def chain(
     context: typer.Context,
     passage: Annotated[
         str,
-        typer.Argument(
-            help="DOC#CHUNK (from 0), DOC for its first chunk, or 'DOC chunk N/M' as a search prints it."
-        ),
+        typer.Argument(help="DOC:CHUNK as a search prints it (chunks from 0), or DOC for its first chunk."),
     ],
     at: Annotated[
         int | None, typer.Option("--at", min=1, metavar="SNAPSHOT", help="Of what stood in that snapshot.")
@@ -65,9 +63,11 @@ def chain(
 
 def chain_facts(chain: "Chain") -> dict[str, object]:
     """A chain as plain facts."""
+    from trustrag.workspace import passage_name
+
     return {
         "format": "urn:trustrag:chain/v1",
-        "passage": f"{chain.doc_id}#{chain.chunk}",
+        "passage": passage_name(chain.doc_id, chain.chunk),
         "document": chain.doc_id,
         "version": chain.version,
         "chunk": chain.chunk,
@@ -93,12 +93,16 @@ def print_chain(chain: "Chain") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from trustrag.workspace import passage_name
+
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for link in chain.links:
         word, colour = _MARKS.get(link.verdict, (link.verdict, "red"))
         table.add_row(Text(word, style=colour), Text(link.name, style="bold"), Text(_told(link)))
     standing = "stands" if chain.standing else f"as of snapshot {chain.snapshot}"
-    typer.secho(f"{one_line(chain.doc_id)}#{chain.chunk} version {chain.version}, {standing}", bold=True)
+    typer.secho(
+        f"{one_line(passage_name(chain.doc_id, chain.chunk))} version {chain.version}, {standing}", bold=True
+    )
     # Text and not markup: what a document or a reason says is printed, never obeyed.
     Console(highlight=False, soft_wrap=False).print(table)
     text = textwrap.shorten(one_line(chain.text), 600, placeholder=" ...")

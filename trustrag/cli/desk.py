@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from trustrag.cli.common import one_line, print_json
+from trustrag.cli.common import one_line
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from trustrag.workspace import Case, Details, Piece, Shown
+    from trustrag.workspace import Case, Details, Opinion, Piece, Shown
 
 AROUND = 240
 """Characters of unchanged text that are shown around what changed or was noticed."""
@@ -39,9 +39,8 @@ def print_line(case: "Case") -> None:
     typer.echo(f"   {one_line(why)}")
 
 
-def print_details(details: "Details") -> None:
-    """All of it: what it is, what was noticed, the text or the difference, the neighbours, the effect, who said what."""
-    case = details.case
+def print_case(case: "Case") -> None:
+    """What it is, what was noticed, and who said what."""
     claim = case.shown.claim
     typer.secho(f"{one_line(case.doc_id)} version {case.version}", bold=True)
     typer.echo(
@@ -51,8 +50,20 @@ def print_details(details: "Details") -> None:
     for finding in case.findings:
         typer.secho(f"{finding.severity.upper():6} {finding.code}: {one_line(finding.reason)}", fg="yellow")
     for one in case.opinions:
-        told = "approves" if one.approves else f"rejects: {one_line(one.reason)}"
-        typer.echo(f"{one.by or 'the operator'} {told}")
+        typer.echo(
+            f"{one.by or 'the operator'} {told_opinion('approves' if one.approves else 'rejects', one)}"
+        )
+
+
+def told_opinion(verb: str, said: "Opinion") -> str:
+    """What somebody said, and why."""
+    return f"{verb}: {one_line(said.reason)}" if said.reason else verb
+
+
+def print_details(details: "Details") -> None:
+    """All of it: the case, then the text or the difference, the neighbours, the effect."""
+    case = details.case
+    print_case(case)
     if details.stands is not None:
         typer.echo(f"\nAgainst version {details.stands}, which stands ([-gone-] {{+new+}}):")
         _rich(_difference(details.diff))
@@ -71,10 +82,10 @@ def print_details(details: "Details") -> None:
             typer.echo(f"   {one_line(question)}")
 
 
-def print_shown(shown: "Shown", findings: Sequence[str], as_json: bool) -> None:
-    """A document that waits elsewhere."""
+def shown_facts(shown: "Shown", findings: Sequence[str]) -> dict[str, object]:
+    """A document that waits elsewhere, as plain facts."""
     claim = shown.claim
-    facts = {
+    return {
         "document": claim.doc_id,
         "version": claim.version,
         "source": shown.source.name,
@@ -82,14 +93,16 @@ def print_shown(shown: "Shown", findings: Sequence[str], as_json: bool) -> None:
         "findings": list(findings),
         "text": shown.text,
     }
-    if as_json:
-        return print_json(facts)
+
+
+def print_shown(shown: "Shown", findings: Sequence[str]) -> None:
+    """A document that waits elsewhere: what it is, what was noticed, the text."""
+    claim = shown.claim
     typer.secho(f"{one_line(claim.doc_id)} version {claim.version}, source {shown.source.name}", bold=True)
     for line in findings:
         typer.secho(one_line(line), fg="yellow")
     for line in shown.text.splitlines():
         typer.echo(_printable(line))
-    return None
 
 
 def case_facts(case: "Case") -> dict[str, object]:

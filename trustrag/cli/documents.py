@@ -7,11 +7,20 @@ from typing import Annotated, Literal
 import typer
 
 from trustrag.cli import show
-from trustrag.cli.common import EXIT_REFUSED, Json, one_line, open_publisher, open_workspace, print_json, say
+from trustrag.cli.common import (
+    EXIT_REFUSED,
+    Json,
+    Reason,
+    one_line,
+    open_publisher,
+    open_workspace,
+    print_json,
+    say,
+)
+from trustrag.cli.desk import told_opinion
 from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, NotFoundError, UnsignedDocumentError
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and stays in the log.")]
 Target = Annotated[str | None, typer.Argument(metavar="DOC", help="The document's id.")]
 OfSource = Annotated[str | None, typer.Option("--source", help="Everything of this source instead.")]
 
@@ -146,7 +155,7 @@ def history(
         for finding in row.findings:
             typer.echo(f"      {one_line(finding)}")
         for one in said[row.version]:
-            told = "approved" if one.approves else f"rejected: {one_line(one.reason)}"
+            told = told_opinion("approved" if one.approves else "rejected", one)
             typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
     return None
 

@@ -9,6 +9,8 @@ import typer
 from trustrag.cli import show
 from trustrag.cli.common import (
     Json,
+    Reason,
+    in_file,
     one_line,
     open_publisher,
     open_workspace,
@@ -25,7 +27,6 @@ _LISTED = 20  # documents named of each kind before the rest is counted
 _WHERE = {"added": "+", "removed": "-", "replaced": "~"}
 
 Version = Annotated[int, typer.Argument(min=1, metavar="SNAPSHOT", help="A snapshot's version.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is signed and stays in the log.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -237,11 +238,12 @@ def approve(
         before = out.read_bytes() if out.exists() else b""
     except OSError as error:
         raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
-    if keys is not None:
-        envelope, said = approve_rollback(open_publisher(keys).authority, data, key=key)
-    else:
-        with open_workspace(context) as workspace:
-            envelope, said = approve_rollback(workspace.authority, data, key=key)
+    with in_file(proposal):
+        if keys is not None:
+            envelope, said = approve_rollback(open_publisher(keys).authority, data, key=key)
+        else:
+            with open_workspace(context) as workspace:
+                envelope, said = approve_rollback(workspace.authority, data, key=key)
     between = b"\n" if before and not before.endswith(b"\n") else b""
     _write(out, before + between + envelope.encode() + b"\n")
     facts = {"key": envelope.key_id, "out": str(out), **_asked_facts(said)}

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trustrag.cli.common import (
+    REASON,
     Json,
     NoPassphrase,
+    Reason,
+    a_name,
     ask_passphrase,
     find_workspace,
     new_passphrase,
@@ -44,7 +47,9 @@ def register(app: typer.Typer) -> None:
 @keys.command("new")
 def keys_new(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="NAME", help="The source that will sign with it.")],
+    source: Annotated[
+        str, typer.Argument(metavar="NAME", callback=a_name, help="The source that will sign with it.")
+    ],
     keys_folder: Annotated[
         Path | None,
         typer.Option("--keys", help="The store's public trust root (default: that of the workspace)."),
@@ -147,7 +152,7 @@ def keys_rotate(
     replaces: Annotated[
         str | None, typer.Option("--replaces", metavar="KEY", help="Which key goes, where several speak.")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is signed with the policy.")] = "rotated",
+    reason: Annotated[str, REASON] = "rotated",
     as_json: Json = False,
 ) -> None:
     """Let a new key speak from the next log entry on.
@@ -169,7 +174,7 @@ def keys_rotate(
 def keys_retire(
     context: typer.Context,
     key: KeyId,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is signed with the policy.")] = "retired",
+    reason: Annotated[str, REASON] = "retired",
     as_json: Json = False,
 ) -> None:
     """Let a key sign nothing more; what it signed in time counts.
@@ -184,7 +189,7 @@ def keys_retire(
 def keys_revoke(
     context: typer.Context,
     key: KeyId,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is signed with the policy.")],
+    reason: Reason,
     as_json: Json = False,
 ) -> None:
     """Silence all that a key ever signed, in every process.

@@ -1,5 +1,6 @@
 """The entry point: one application, and the border where every error becomes one line."""
 
+import errno
 import logging
 import os
 import sys
@@ -29,12 +30,15 @@ from trustrag.cli import (
     witness,
 )
 from trustrag.cli.common import EXIT_INTERRUPTED, EXIT_MISUSE, EXIT_REFUSED, Options, complain, write_anywhere
-from trustrag.errors import ConfigError, TrustragError
+from trustrag.errors import ConfigError, NotFoundError, TrustragError, UnsignedDocumentError
+
+_NOT_THERE = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
 
 app = typer.Typer(
     name="trustrag",
     help="Retrieval that proves every passage: sign documents, take them in, get back only what is proved.",
-    epilog="Exit status: 0 done, 1 something was refused or is wrong (and named), 2 used wrongly.",
+    epilog="Exit status: 0 done; 1 something was refused or is wrong, and is named; "
+    "2 used wrongly: it could not be tried with these arguments, or what they name is not there.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -119,7 +123,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         status = app(arguments, prog_name="trustrag", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         status = EXIT_INTERRUPTED
-    except ConfigError as error:
+    except (ConfigError, NotFoundError, UnsignedDocumentError) as error:
         status = complain(str(error), EXIT_MISUSE)
     except TrustragError as error:
         status = complain(str(error))
@@ -127,7 +131,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        status = complain(f"{where}{error.strerror or error}")
+        misused = isinstance(error, _NOT_THERE) or error.errno == errno.EROFS
+        status = complain(f"{where}{error.strerror or error}", EXIT_MISUSE if misused else EXIT_REFUSED)
     except Exception as error:
         if isinstance(error, _Misuse):
             return _misused(error)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trustrag.cli.common import EXIT_REFUSED, Json, one_line, open_workspace, print_json
+from trustrag.cli.common import EXIT_REFUSED, Json, in_file, one_line, open_workspace, print_json
 from trustrag.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def replay(
         data = receipt.read_bytes()
     except OSError as error:
         raise ConfigError(f"{receipt} cannot be read: {error.strerror}") from error
-    with open_workspace(context) as workspace:
+    with open_workspace(context) as workspace, in_file(receipt):
         found = workspace.receipts.replay(data)
     if as_json:
         print_json(_facts(found))

@@ -1,5 +1,7 @@
 """Verbs of the review desk: list, show, approve, reject, take, assign, questions."""
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +10,11 @@ import typer
 from trustrag.cli import desk
 from trustrag.cli.common import (
     EXIT_REFUSED,
+    REASON,
     Json,
+    Reason,
+    complain,
+    in_file,
     note,
     one_line,
     open_publisher,
@@ -18,7 +24,10 @@ from trustrag.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from trustrag.workspace import Decided, Workspace
+    from collections.abc import Sequence
+
+    from trustrag.publisher import Publisher
+    from trustrag.workspace import Decided, Finding, Workspace
 
 Document = Annotated[
     str, typer.Argument(metavar="DOC", help="The document's id; with --keys, the file of it.")
@@ -79,8 +88,9 @@ def show(
     """
     if keys is not None:
         publisher = open_publisher(keys)
-        shown, findings = publisher.read_case(doc)
-        return desk.print_shown(shown, findings, as_json)
+        with in_file(Path(doc)):
+            shown, findings = publisher.read_case(doc)
+        return print_json(desk.shown_facts(shown, findings)) if as_json else desk.print_shown(shown, findings)
     with open_workspace(context) as workspace:
         if out is not None:
             case = workspace.reviews.export(doc, out)
@@ -96,29 +106,57 @@ def show(
 def approve(
     context: typer.Context,
     doc: Document,
+    reason: Annotated[str | None, REASON] = None,
     by: As = None,
     version: Version = None,
     keys: Keys = None,
     out: Out = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal whether to go on.")] = False,
     as_json: Json = False,
 ) -> None:
     """Approve what waits. Once enough people did, it stands.
 
-    With --keys, on the reviewer's own machine: DOC is a file that `review show DOC --out FILE` wrote, and the signed
-    approval goes into a file, to be handed in with `review take`.
+    It is shown first, with what was noticed; at a terminal you are asked for the reason, and whether to go on. With
+    --keys, on the reviewer's own machine: DOC is a file that `review show DOC --out FILE` wrote, and the signed approval
+    goes into a file, to be handed in with `review take`.
     """
+    asks = sys.stdin.isatty() and not as_json and not yes
+    if reason is None and not asks:
+        raise typer.BadParameter("say why, with --reason: it is signed and stays in the log", ctx=context)
     if keys is not None:
-        return _elsewhere(doc, keys, by, None, out, as_json)
+        publisher = open_publisher(keys)
+        with in_file(Path(doc)):
+            shown, findings = publisher.read_case(doc)
+        if asks:
+            desk.print_shown(shown, findings)
+        why = _considered(reason, asks, one_line(shown.claim.doc_id))
+        _elsewhere(publisher, doc, True, why, by, out, as_json)
+        return None if asks or as_json else desk.print_shown(shown, findings)
     with open_workspace(context) as workspace:
-        decided = workspace.reviews.approve(doc, by=by, version=version)
-        return _say(workspace, decided, as_json)
+        details = workspace.reviews.show(doc, version)
+        case = details.case
+        if asks:
+            desk.print_details(details)
+        why = _considered(reason, asks, f"version {case.version} of {one_line(doc)}")
+        decided = workspace.reviews.approve(doc, reason=why, by=by, version=case.version)
+        _say(workspace, decided, as_json, case.findings)
+        return None if asks or as_json else desk.print_case(case)
+
+
+def _considered(reason: str | None, asks: bool, what: str) -> str:
+    """The reason to sign: asked for where none was given, and whether to go on at all."""
+    if reason is None:
+        reason = str(typer.prompt(f"Why may {what} stand (it is signed, and stays in the log)", err=True))
+    if asks and not typer.confirm(f"Approve {what}?", err=True):
+        raise typer.Exit(complain("nothing was approved: it waits on"))
+    return reason
 
 
 @reviews.command("reject")
 def reject(
     context: typer.Context,
     doc: Document,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is signed and stays in the log.")],
+    reason: Reason,
     by: As = None,
     version: Version = None,
     keys: Keys = None,
@@ -130,7 +168,7 @@ def reject(
     Once as many people did as could have approved it, it is taken out; its bytes stay.
     """
     if keys is not None:
-        return _elsewhere(doc, keys, by, reason, out, as_json)
+        return _elsewhere(open_publisher(keys), doc, False, reason, by, out, as_json)
     with open_workspace(context) as workspace:
         decided = workspace.reviews.reject(doc, reason=reason, by=by, version=version)
         return _say(workspace, decided, as_json)
@@ -146,7 +184,9 @@ def take(
 ) -> None:
     """Enter what a reviewer signed elsewhere."""
     with open_workspace(context) as workspace:
-        return _say(workspace, workspace.reviews.take(file), as_json)
+        with in_file(file):
+            decided = workspace.reviews.take(file)
+        return _say(workspace, decided, as_json)
 
 
 @reviews.command("assign")
@@ -189,26 +229,36 @@ def questions(
 
 
 def _elsewhere(
-    case: str, keys: Path, by: str | None, reason: str | None, out: Path | None, as_json: bool
+    publisher: "Publisher",
+    case: str,
+    approves: bool,
+    reason: str,
+    by: str | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     from trustrag.workspace import write_new
 
-    shown, envelope = open_publisher(keys).review(case, reason=reason, by=by)
-    path = out or Path(f"{Path(case).name}.{'approved' if reason is None else 'rejected'}.dsse.json")
+    with in_file(Path(case)):
+        shown, envelope = (publisher.approve if approves else publisher.reject)(case, reason=reason, by=by)
+    path = out or Path(f"{Path(case).name}.{'approved' if approves else 'rejected'}.dsse.json")
     write_new(path, envelope.encode() + b"\n")
-    what = "approves" if reason is None else "rejects"
+    what = "approves" if approves else "rejects"
     claim = shown.claim
     facts = {
         "document": claim.doc_id,
         "version": claim.version,
-        "approves": reason is None,
+        "approves": approves,
+        "reason": reason,
         "file": str(path),
     }
     say(as_json, facts, f"{path} {what} version {claim.version} of {one_line(claim.doc_id)}: hand it in, there: "
         f"trustrag review take {path.name}")  # fmt: skip
 
 
-def _say(workspace: "Workspace", decided: "Decided", as_json: bool) -> None:
+def _say(
+    workspace: "Workspace", decided: "Decided", as_json: bool, findings: "Sequence[Finding]" = ()
+) -> None:
     who, doc = decided.by or "the operator", one_line(decided.doc_id)
     did = "approved" if decided.approves else "rejected"
     if not decided.settled:
@@ -226,6 +276,7 @@ def _say(workspace: "Workspace", decided: "Decided", as_json: bool) -> None:
         "have": decided.have,
         "needed": decided.needed,
         "snapshot": decided.snapshot,
+        "findings": [asdict(finding) for finding in findings],
     }
     line = f"{who} {did} version {decided.version} of {doc}: {after}; snapshot {decided.snapshot}."
     say(as_json, facts, line)

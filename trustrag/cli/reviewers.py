@@ -5,12 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trustrag.cli.common import Json, new_passphrase, note, open_publisher, open_workspace, print_json, say
+from trustrag.cli.common import (
+    Json,
+    a_name,
+    new_passphrase,
+    note,
+    open_publisher,
+    open_workspace,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
     from trustrag.workspace import Reviewer
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The person's name, as readers will see it.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", callback=a_name, help="The person's name, as readers will see it.")
+]
 
 reviewers = typer.Typer(
     no_args_is_help=True, help="Who looks at what the screens held, and how many must agree."

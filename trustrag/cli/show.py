@@ -95,7 +95,9 @@ def _print_passage(ranked: "RankedPassage") -> None:
 
 
 def _place(passage: "VerifiedPassage") -> str:
-    return f"{one_line(passage.doc_id)}{_inside(passage)} chunk {passage.index + 1}/{passage.count}"
+    from trustrag.workspace import passage_name
+
+    return f"{one_line(passage_name(passage.doc_id, passage.index))}{_inside(passage)}"
 
 
 def _as_of(passage: "VerifiedPassage") -> str:
@@ -112,8 +114,10 @@ def _inside(passage: "VerifiedPassage") -> str:
 
 def print_refused(refused: "tuple[RefusedPassage, ...]") -> None:
     """One line for each passage that was found and not believed."""
+    from trustrag.workspace import passage_name
+
     for entry in refused:
-        name = f"{one_line(entry.doc_id)} chunk {entry.chunk + 1}" if entry.doc_id else "a passage"
+        name = one_line(passage_name(entry.doc_id, entry.chunk)) if entry.doc_id else "a passage"
         typer.secho(f"REFUSED {name}: {one_line(entry.reason)}", fg="red")
 
 
@@ -209,7 +213,7 @@ def print_answer(answer: "Grounded | Abstained") -> None:
     typer.echo("")
     for number, passage in enumerate(answer.passages, 1):
         typer.echo(
-            f"[{number}] {one_line(passage.doc_id)}{_inside(passage)} version {passage.version}, source {passage.source}, "
+            f"[{number}] {_place(passage)} version {passage.version}, source {passage.source}, "
             f"signed {time_of(passage.issued_at)}, key {passage.key_id[:16]}, verified"
         )
 
@@ -253,9 +257,8 @@ def print_outcome(outcome: "VerifiedPassage | RefusedPassage") -> None:
     if isinstance(outcome, RefusedPassage):
         print_refused((outcome,))
         return
-    name = f"{one_line(outcome.doc_id)} chunk {outcome.index + 1}/{outcome.count}"
     typer.echo(
-        f"VERIFIED {name} version {outcome.version} source {outcome.source} "
+        f"VERIFIED {_place(outcome)} version {outcome.version} source {outcome.source} "
         f"signed {time_of(outcome.issued_at)} key {outcome.key_id[:16]} as of snapshot {outcome.snapshot_version}"
     )
 

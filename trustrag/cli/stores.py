@@ -9,6 +9,7 @@ from trustrag.cli import standing
 from trustrag.cli.common import (
     Json,
     NoPassphrase,
+    a_name,
     new_passphrase,
     open_workspace,
     print_json,
@@ -37,7 +38,9 @@ def init(
     folder: Annotated[Path, typer.Argument(help="The new workspace folder.")],
     source: Annotated[
         str | None,
-        typer.Option("--source", help="The first source: who publishes (default: the folder's name)."),
+        typer.Option(
+            "--source", callback=a_name, help="The first source: who publishes (default: the folder's name)."
+        ),
     ] = None,
     store: Annotated[
         str | None, typer.Option("--store", help="The store's name; a random ending makes it unique.")
@@ -45,8 +48,12 @@ def init(
     keys_folder: Annotated[
         Path | None, typer.Option("--keys", help="Where the public trust root goes (default: DIR/keys).")
     ] = None,
-    tenant: Annotated[str, typer.Option(help="The tenant that the documents belong to.")] = "default",
-    collection: Annotated[str, typer.Option(help="The collection that this workspace holds.")] = "default",
+    tenant: Annotated[
+        str, typer.Option(callback=a_name, help="The tenant that the documents belong to.")
+    ] = "default",
+    collection: Annotated[
+        str, typer.Option(callback=a_name, help="The collection that this workspace holds.")
+    ] = "default",
     embedder: Annotated[
         str, typer.Option(help="minilm, hash, a model folder or a hub name of a sentence-transformers model.")
     ] = "minilm",
@@ -108,7 +115,7 @@ def _workspace_facts(workspace: "Workspace", source: str) -> dict[str, object]:
 @sources.command("add")
 def source_add(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="The source's name.")],
+    name: Annotated[str, typer.Argument(callback=a_name, help="The source's name.")],
     trust: Annotated[
         float, typer.Option(min=0, max=1, help="Weight in ranking, 0 to 1: a prior, not a proof.")
     ] = 1.0,

@@ -70,8 +70,14 @@ class Publisher:
     def require_scope(self, policy: Policy, doc_id: str) -> None:
         """Raises AuthorityError for a document that this source may not publish."""
         if not self.source.covers(policy.context, doc_id):
+            here = f"{policy.context.tenant}/{policy.context.collection}/"
+            inside = [
+                part.removeprefix(here).rstrip("/") for part in self.source.scope if part.startswith(here)
+            ]
             reason = f"{doc_id} is out of scope for source {self.source.name}"
-            raise AuthorityError(Refusal.UNKNOWN_KEY, reason)
+            if inside:
+                reason += f", which publishes under {inside[0]}/ (--prefix {inside[0]}/)"
+            raise AuthorityError(Refusal.OUT_OF_SCOPE, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ class Decider:
         if not chunks:
             return _refused(document, "no text in it")
         if not isinstance(found, str):
-            claimed = _by_attestation(_of_owner(found, newest), newest)
+            claimed = self._by_attestation(_of_owner(found, newest), newest)
         elif self._publisher is not None:
             claimed = self._by_publisher(self._publisher, document, metadata, newest, chunks)
         else:
@@ -161,10 +167,43 @@ class Decider:
             if newest.standing == "quarantined" or self._same_cuts(newest, chunks):
                 return _unchanged(newest)
             if not document.by_program:  # a program that adds what it deleted means it
-                _require_not_taken_out(newest)
+                self._require_not_taken_out(newest)
         _require_same_media(newest, document)
         claim = claim_of(document, newest.version + 1, newest.digest, metadata)
         return _Claimed(claim, source, None)
+
+    def _by_attestation(self, found: SignedClaim, newest: VersionRow | None) -> _Claimed | Outcome:
+        claim = found.claim
+        claimed = _Claimed(claim, found.source, found.envelope, found.attested.statement.issued_at)
+        if newest is None:
+            return claimed
+        _require_owner(newest, found.source)
+        if newest.digest == claim.digest and newest.metadata_digest == claim.metadata:
+            self._require_not_taken_out(newest)
+            if claim.version == newest.version:
+                return _unchanged(newest)
+        if claim.version <= newest.version:
+            reason = f"version {claim.version} is signed, and the ledger has seen version {newest.version}"
+            raise StaleError(Refusal.ROLLBACK, reason)
+        follows = claim.version == newest.version + 1
+        if follows and claim.previous is not None and claim.previous != newest.digest:
+            reason = f"version {claim.version} says it follows other bytes than version {newest.version} has"
+            raise StaleError(Refusal.FORK, reason)
+        return claimed
+
+    def _require_not_taken_out(self, newest: VersionRow) -> None:
+        """What a person took out does not come back because a folder is taken in every night."""
+        if newest.standing in _STANDS:
+            return
+        state, how = f"is {newest.standing}", "restore that one"
+        if newest.standing == "superseded":  # the newest is, only where an older one was gone back to
+            how = "an older one was gone back to, and trustrag rollback goes forward again"
+        with self._ledger.view() as view:
+            if view.never_stood(newest):
+                state = "was never let in, and taken out"
+                how = f"its source has to publish a new one (trustrag history {newest.doc_id} says why)"
+        reason = f"version {newest.version} with these bytes {state}; {how}"
+        raise StaleError(Refusal.NOT_IN_SNAPSHOT, reason)
 
     def _require_signed_owner(self, doc_id: str, source: Source) -> None:
         """As `_require_owner`, by the key that signed what stands: a row says what whoever edited it wants."""
@@ -269,36 +308,6 @@ def _kinds(reviews: int) -> tuple[type[SourceStatement | IngestStatement | Revie
     return (SourceStatement, IngestStatement, *[ReviewStatement] * reviews)
 
 
-def _by_attestation(found: SignedClaim, newest: VersionRow | None) -> _Claimed | Outcome:
-    claim = found.claim
-    claimed = _Claimed(claim, found.source, found.envelope, found.attested.statement.issued_at)
-    if newest is None:
-        return claimed
-    _require_owner(newest, found.source)
-    if newest.digest == claim.digest and newest.metadata_digest == claim.metadata:
-        _require_not_taken_out(newest)
-        if claim.version == newest.version:
-            return _unchanged(newest)
-    if claim.version <= newest.version:
-        reason = f"version {claim.version} is signed, and the ledger has seen version {newest.version}"
-        raise StaleError(Refusal.ROLLBACK, reason)
-    follows = claim.version == newest.version + 1
-    if follows and claim.previous is not None and claim.previous != newest.digest:
-        reason = f"version {claim.version} says it follows other bytes than version {newest.version} has"
-        raise StaleError(Refusal.FORK, reason)
-    return claimed
-
-
-def _require_not_taken_out(newest: VersionRow) -> None:
-    """What a person took out does not come back because a folder is taken in every night."""
-    if newest.standing not in _STANDS:
-        how = "restore that one"
-        if newest.standing == "superseded":  # the newest is, only where an older one was gone back to
-            how = "an older one was gone back to, and trustrag rollback goes forward again"
-        reason = f"version {newest.version} with these bytes is {newest.standing}; {how}"
-        raise StaleError(Refusal.NOT_IN_SNAPSHOT, reason)
-
-
 def _require_same_media(newest: VersionRow, document: Document) -> None:
     """A caption that stayed as it is does not describe a picture that took the place of its own.
 
@@ -334,7 +343,7 @@ def _require_owner(newest: VersionRow, source: Source) -> None:
 
 def _owned(doc_id: str, owner: str, source: Source) -> AuthorityError:
     reason = f"{doc_id} is published by {owner}; {source.name} may not replace it"
-    return AuthorityError(Refusal.UNKNOWN_KEY, reason)
+    return AuthorityError(Refusal.OUT_OF_SCOPE, reason)
 
 
 def _unchanged(newest: VersionRow) -> Outcome:

@@ -226,7 +226,7 @@ class _Audit:
         for index, (chunk, nodes) in enumerate(
             self._session.chunks(version.first_chunk, version.chunk_count)
         ):
-            name = f"{where} chunk {index + 1}"
+            name = f"{where} chunk {index}"
             if chunk.id != version.first_chunk + index or chunk.version != version.row:
                 yield Problem(name, "is missing, or belongs to another version")
                 return

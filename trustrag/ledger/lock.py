@@ -4,20 +4,21 @@ import fcntl
 import os
 from pathlib import Path
 
-from trustrag.errors import BackendError, ConflictError
+from trustrag.errors import ConfigError, ConflictError
 
 
 class WriterLock:
     """Held from construction until `release`, or until the process ends in whatever way.
 
-    Raises ConflictError, naming the holder's process id, when somebody else has it.
+    Raises ConflictError, naming the holder's process id, when somebody else has it, and ConfigError where this user may
+    not write.
     """
 
     def __init__(self, path: Path) -> None:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise BackendError(f"{path} cannot be opened: {error}") from error
+            raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -90,7 +90,8 @@ class Decision:
     """What somebody decided about a version that waits, and never stood.
 
     `envelope` is the signed review or rejection; to assign it takes none. `reason` is for whom it is assigned to, or why
-    it is rejected. With `settles` it stands from now on, or is taken out; without, more people have to say the same.
+    it is approved or rejected. With `settles` it stands from now on, or is taken out; without, more people have to say
+    the same.
     """
 
     action: Literal["approve", "reject", "assign"]

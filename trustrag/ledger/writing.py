@@ -337,7 +337,7 @@ class Writing:
         if last is None or (last.version, last.root) != (plan.present, plan.present_root):
             raise ConflictError(f"the ledger is no longer at snapshot {plan.present}: plan the rollback anew")
         if not (plan.back or plan.gone):
-            raise NotFoundError(f"nothing to roll back: what may stand of snapshot {plan.target} stands")
+            raise ConflictError(f"nothing to roll back: what may stand of snapshot {plan.target} stands")
         standing = self._change({*(stay.entry.doc_id for stay in plan.back), *plan.gone})
         for doc_id in plan.gone:
             rows = self._end(doc_id, standing)

@@ -17,6 +17,7 @@ from trustrag.monitor.audited import Audited
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import AnySnapshot, VerifiedPassage
+from trustrag.provenance.names import passage_name
 from trustrag.provenance.past import PastSnapshot
 from trustrag.provenance.policy import Policy, TrustedSnapshot
 from trustrag.provenance.statement import (
@@ -199,7 +200,7 @@ class _Run:
                 if isinstance(result, VerifiedPassage):
                     ends.append(result.expires)
                 else:
-                    yield Problem(f"{result.doc_id} chunk {result.chunk + 1}", result.reason)
+                    yield Problem(passage_name(result.doc_id, result.chunk), result.reason)
         if len(ends) == len(chunks) > 0:
             self._proved[entry] = min(ends)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from trustrag.monitor.custody import VERIFIED, Chain, Link
 from trustrag.provenance.canonical import rfc3339
+from trustrag.provenance.names import passage_name
 from trustrag.provenance.statement import Context, T
 
 PRODUCER: Final = T + "openlineage/v1"
@@ -98,7 +99,7 @@ class _Prov:
 def openlineage_of(chain: Chain, context: Context) -> list[Plain]:
     """The chain as OpenLineage run events, one for each thing that was done, oldest first."""
     namespace = f"trustrag://{context.store}/{context.tenant}/{context.collection}"
-    file, passage = chain.doc_id, f"{chain.doc_id}#{chain.chunk}"
+    file, passage = chain.doc_id, passage_name(chain.doc_id, chain.chunk)
     steps: list[tuple[str, Link, list[str], list[str]]] = []
     for name, job, inputs, outputs in (
         ("attestation", "attest", [file], ["attestation"]),

@@ -14,6 +14,7 @@ from trustrag.provenance.canonical import Fields
 MAX_NAME_BYTES: Final = 256
 MAX_DOC_ID_BYTES: Final = 1024
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+_NAMED = re.compile(r"(.+):([0-9]{1,15})", re.DOTALL)
 _INVISIBLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Marks that turn the direction of what follows: "gpj.exe" reads as "exe.jpg" behind one (Trojan Source, CVE-2021-42574).
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -38,6 +39,20 @@ def check_segment(value: str, what: str) -> None:
     check_text(value, what)
     if "/" in value:
         raise MalformedError(f"{what} must not hold a slash: scopes are split on it")
+
+
+def passage_name(doc_id: str, chunk: int) -> str:
+    """How a passage is written wherever one is: `DOC:CHUNK`, chunks counted from 0."""
+    return f"{doc_id}:{chunk}"
+
+
+def named_passage(name: str) -> tuple[str, int] | None:
+    """The document and chunk of a name that `passage_name` could have written; None for any other text.
+
+    What follows the last colon is the chunk, so a document may have colons and digits in its own name.
+    """
+    found = _NAMED.fullmatch(name)
+    return None if found is None else (found[1], int(found[2]))
 
 
 def check_uri(value: str, what: str) -> None:

@@ -347,11 +347,11 @@ class Policy:
     def claim(self, attested: Attested[SourceStatement], doc_id: str, version: int) -> DocumentClaim:
         """What the source says of this document version, where it may speak of it at all.
 
-        Raises AuthorityError: REVOKED_KEY for a suspended source, UNKNOWN_KEY out of scope or not named.
+        Raises AuthorityError: REVOKED_KEY for a suspended source, OUT_OF_SCOPE, UNKNOWN_KEY where it is not named.
         """
         source = self.publisher(attested)
         if not source.covers(self.context, doc_id):
-            raise AuthorityError(Refusal.UNKNOWN_KEY, f"{doc_id} is out of scope for source {source.name}")
+            raise AuthorityError(Refusal.OUT_OF_SCOPE, f"{doc_id} is out of scope for source {source.name}")
         for claim in attested.statement.documents:
             if claim.doc_id == doc_id and claim.version == version:
                 return claim

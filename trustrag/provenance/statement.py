@@ -262,7 +262,8 @@ class IngestStatement(Signable):
 class ReviewStatement(Signable):
     """An ingest was looked at: `subject` is the digest of the ingest statement's payload bytes.
 
-    `verifier` is a URI. `policies` are the digests of the rules it applied, where it can name them.
+    `verifier` is a URI. `policies` are the digests of the rules it applied, where it can name them. `reason` is why a
+    person let it in; a program gives none.
     """
 
     subject: Digest
@@ -270,6 +271,7 @@ class ReviewStatement(Signable):
     properties: tuple[str, ...]
     created_at: int
     policies: tuple[Digest, ...] = ()
+    reason: str | None = None
 
     def __post_init__(self) -> None:
         names.check_uri(self.verifier, "verifier.id")
@@ -277,6 +279,8 @@ class ReviewStatement(Signable):
             raise MalformedError("a review that found nothing good approves nothing: properties is empty")
         for name in self.properties:
             check_text(name, "properties")
+        if self.reason is not None:
+            check_text(self.reason, "reason", MAX_REASON_BYTES)
 
     def to_json(self) -> dict[str, Encodable]:
         predicate: dict[str, Encodable] = {
@@ -287,6 +291,8 @@ class ReviewStatement(Signable):
             "timeCreated": rfc3339(self.created_at),
             "properties": list(self.properties),
         }
+        if self.reason is not None:
+            predicate["reason"] = self.reason
         return stated(REVIEW_TYPE, [resource("ingest", self.subject)], predicate)
 
 
@@ -399,6 +405,7 @@ def _read_review(subjects: list[Fields], predicate: Fields) -> ReviewStatement:
         properties=read_texts(predicate, "properties"),
         created_at=predicate.time("timeCreated"),
         policies=tuple(sha256_of(policy) for policy in verifier.objects("policies")),
+        reason=predicate.optional("reason", lambda name: predicate.text(name, max_bytes=MAX_REASON_BYTES)),
     )
 
 

@@ -29,7 +29,7 @@ from trustrag.provenance.canonical import (
 )
 from trustrag.provenance.envelope import Envelope, sign, verify
 from trustrag.provenance.keys import Signer
-from trustrag.provenance.names import read_texts
+from trustrag.provenance.names import passage_name, read_texts
 from trustrag.provenance.policy import Policy
 from trustrag.provenance.statement import STATEMENT_TYPE, Context, T
 from trustrag.retrieval.asked import Asked
@@ -125,7 +125,7 @@ class ReceivedPassage:
     leaf: Digest
 
     def __str__(self) -> str:
-        return f"{self.doc_id} version {self.version} chunk {self.chunk + 1}"
+        return f"{passage_name(self.doc_id, self.chunk)} version {self.version}"
 
     def to_json(self) -> dict[str, Encodable]:
         return {"docId": self.doc_id, "version": self.version, "chunk": self.chunk, "leaf": self.leaf.hex}

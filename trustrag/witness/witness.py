@@ -29,7 +29,7 @@ from trustrag.errors import (
     StaleError,
 )
 from trustrag.files import locked, make_folder, write_whole
-from trustrag.keyring import Keyring, home
+from trustrag.keyring import UNSAID, Keyring, Unsaid, chosen_passphrase, home
 from trustrag.provenance.canonical import Encodable, Fields, encode, parse
 from trustrag.provenance.checkpoint import (
     COSIGNATURE,
@@ -101,10 +101,13 @@ class Witness:
         name: str,
         *,
         state: Path | None = None,
-        passphrase: bytes | None = None,
+        passphrase: bytes | Unsaid | None = UNSAID,
         clock: Callable[[], int],
     ) -> Self:
-        """Make a witness of this name, its key and its state folder. Raises ConfigError where there is one."""
+        """Make a witness of this name, its key and its state folder. Raises ConfigError where there is one.
+
+        `passphrase` encrypts its key; where nothing is said of it, see `keyring.chosen_passphrase`.
+        """
         folder = state or _default(name)
         if (folder / "witness.json").exists():
             raise ConfigError(f"{folder} is a witness's already")
@@ -113,7 +116,7 @@ class Witness:
             VerifierKey(name, key.public_key, COSIGNATURE)
         except MalformedError as error:
             raise ConfigError(f"{name!r} cannot name a witness: {error}") from error
-        keyring = Keyring.create(_ring(name), passphrase, apart_from=(folder,))
+        keyring = Keyring.create(_ring(name), chosen_passphrase(passphrase), apart_from=(folder,))
         signer = keyring.add(_KEY, key)
         make_folder(folder)
         write_whole(folder / "witness.json", encode({"format": WITNESS_FORMAT, "name": name}))

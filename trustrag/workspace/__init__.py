@@ -5,6 +5,8 @@ from trustrag.ingest.contracts import Contract, Problem
 from trustrag.ingest.desk import Case, Decided, Opinion, Piece, Shown
 from trustrag.ingest.document import Document
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
+from trustrag.ingest.screening import Finding
+from trustrag.keyring import UNSAID
 from trustrag.monitor.audit import AuditReport
 from trustrag.monitor.custody import Chain, Link
 from trustrag.monitor.history import Change, Difference, Event, SnapshotFact
@@ -14,8 +16,9 @@ from trustrag.monitor.rollback import RollbackStep
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.provenance.export import EvidenceReport
+from trustrag.provenance.names import check_segment, check_text, named_passage, passage_name
 from trustrag.provenance.policy import Bounds, Reviewer, Source
-from trustrag.provenance.statement import RollbackStatement
+from trustrag.provenance.statement import MAX_REASON_BYTES, RollbackStatement
 from trustrag.published.writer import PublishReport
 from trustrag.retrieval.answer import Abstained, Grounded
 from trustrag.retrieval.embedders import AnyEmbedder
@@ -31,6 +34,8 @@ from trustrag.workspace.wiring import verify_evidence
 from trustrag.workspace.workspace import Workspace
 
 __all__ = [
+    "MAX_REASON_BYTES",
+    "UNSAID",
     "Abstained",
     "AnyEmbedder",
     "Assessment",
@@ -48,6 +53,7 @@ __all__ = [
     "Document",
     "Event",
     "EvidenceReport",
+    "Finding",
     "Gathered",
     "Grounded",
     "History",
@@ -78,7 +84,11 @@ __all__ = [
     "Workspace",
     "approve_rollback",
     "check_file",
+    "check_segment",
+    "check_text",
+    "named_passage",
     "openlineage_of",
+    "passage_name",
     "prov_of",
     "template",
     "verify_evidence",

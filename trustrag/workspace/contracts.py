@@ -85,7 +85,9 @@ class Contracts:
                 Problem(1, "source", f"no source {contract.source!r} in the policy; there are: {known}"),
             )
         if contract.reviewers > policy.review.able:
-            what = f"{contract.reviewers} are asked for and {policy.review.able} are there: trustrag reviewer add"
+            what = (
+                f"asked for: {contract.reviewers}; in the policy: {policy.review.able}: trustrag reviewer add"
+            )
             return None, (Problem(1, "review.reviewers", what),)
         return contract, ()
 

@@ -84,6 +84,8 @@ class Custody:
         is the public half of one that is elsewhere. `replaces` (a key id, or the first
         digits of one) says which key goes where several speak.
         """
+        if purpose and purpose not in OPERATOR:
+            raise ConfigError(self._no_purpose(purpose))
         for kind, name in ((SOURCE, source), (REVIEWER, reviewer)):
             purpose = kind + name if name is not None else purpose
         if public_key is not None and purpose in OPERATOR:
@@ -100,6 +102,15 @@ class Custody:
             # If we die here: see above.
             self._reseal(ledger, f"key of {purpose} rotated: {reason}")
             return self._done(purpose, before, key, ledger)
+
+    def _no_purpose(self, given: str) -> str:
+        """What to say instead of a purpose that is none: the name of a source or a reviewer is not one."""
+        policy = self._authority.policy
+        known = (("source", policy.sources), ("reviewer", policy.review.people))
+        kinds = [kind for kind, named in known if given in {one.name for one in named}]
+        if kinds:
+            return f"{given!r} is a {kinds[0]}: say --{kinds[0]} {given}"
+        return f"no key is for {given!r}: say {', '.join(OPERATOR)}, --source NAME or --reviewer NAME"
 
     def retire(self, key: str, *, reason: str = "retired") -> KeyChange:
         """Let this key sign nothing more; what it signed in time still counts. For the last one of the operator's: rotate."""
@@ -240,8 +251,10 @@ def _of_roles(roles: Sequence[TrustRole], prefix: str) -> PublicKey:
         if prefix and prefix in (key.hex, key.key_id[: len(prefix)])
     }
     if len(found) != 1:
-        what = "no key" if not found else f"{len(found)} keys"
-        raise NotFoundError(f"{what} of the trust root begin with {prefix!r}: see `trustrag root show`")
+        what = (
+            "no key of the trust root begins" if not found else f"{len(found)} keys of the trust root begin"
+        )
+        raise NotFoundError(f"{what} with {prefix!r}: see `trustrag root show`")
     return found.pop()
 
 

@@ -7,7 +7,6 @@ ws.history.rollback(3, reason="...")          do it, in a new snapshot
 ws.history.chain("guide.md#0")                every hand that a passage went through
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,14 +20,12 @@ from trustrag.monitor import history
 from trustrag.monitor.custody import Chain, chain_of
 from trustrag.monitor.rollback import RollbackStep, planned_step, proposed, require_approved, same_step
 from trustrag.provenance.envelope import Envelope, sign
+from trustrag.provenance.names import named_passage
 from trustrag.provenance.policy import TrustedSnapshot
 from trustrag.provenance.statement import RollbackStatement, parse_statement
 from trustrag.retrieval.gate import Gate
 from trustrag.stored import Store
 from trustrag.workspace.opened import Opened
-
-_NAMED = re.compile(r"(.+)#([0-9]{1,9})", re.DOTALL)  # as in JSON and LangChain ids
-_SHOWN = re.compile(r"(.+) chunk ([1-9][0-9]{0,8})/[0-9]+", re.DOTALL)  # as a search prints it
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +80,8 @@ class History:
             return tuple(history.events(view, head, doc_id))
 
     def chain(self, passage: str, *, at: int | None = None) -> Chain:
-        """The chain of custody of `DOC#CHUNK` (from 0), of `DOC chunk N/M` as a search prints it, or of a document's
-        first chunk by `DOC` alone.
+        """The chain of custody of `DOC:CHUNK`, as a search prints it (chunks from 0), or of a document's first chunk by
+        `DOC` alone.
 
         Of what stands, else of what stood last; with `at`, of what stood in that snapshot. Raises `NotFoundError`.
         """
@@ -165,11 +162,11 @@ def _view_of(ledger: Store[View], gate: Gate, now: int) -> Iterator[tuple[View, 
 
 
 def _named(passage: str, view: View) -> tuple[str, int]:
-    """The document and chunk that were meant. A document whose own name ends like a chunk is meant as it is written."""
-    named, shown = _NAMED.fullmatch(passage), _SHOWN.fullmatch(passage)
-    if view.versions(passage) or not (named or shown):
+    """The document and chunk that were meant: as a search writes them, else the first chunk of a document by its own name."""
+    named = named_passage(passage)
+    if named is None or (not view.versions(named[0]) and view.versions(passage)):
         return passage, 0
-    return (named[1], int(named[2])) if named else (shown[1], int(shown[2]) - 1) if shown else (passage, 0)
+    return named
 
 
 def _read(path: Path) -> tuple[Envelope, ...]:

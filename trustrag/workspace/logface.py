@@ -212,7 +212,7 @@ class LogFace:
         policy, checkpoint = self._opened.policy, Checkpoint.parse(note.text)
         lines = _lines_of(policy, note)
         if not lines:
-            raise NotFoundError(f"{place}: no witness of the policy has cosigned this checkpoint")
+            raise ConflictError(f"{place}: no witness of the policy has cosigned this checkpoint")
         version = self._version_of(note)
         with self._opened.writing() as ledger:
             before = Note.parse(_checkpoint_at(ledger, version))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trustrag.authority import reviewers
-from trustrag.errors import ConfigError, ConflictError, NotFoundError, TrustragError
+from trustrag.errors import ConfigError, ConflictError, TrustragError
 from trustrag.ingest.desk import (
     Case,
     Decided,
@@ -144,14 +144,16 @@ class Reviews:
 
     # ---- deciding
 
-    def approve(self, doc_id: str, *, by: str | None = None, version: int | None = None) -> Decided:
+    def approve(
+        self, doc_id: str, *, reason: str, by: str | None = None, version: int | None = None
+    ) -> Decided:
         """Approve what waits, as the reviewer `by` (the only one whose key is here), or where nobody is asked for by name
-        as the operator. Once enough people did, it stands, and supersedes what stood.
+        as the operator, with a reason that is signed. Once enough people did, it stands, and supersedes what stood.
 
         Raises `NotFoundError` where nothing waits, `ConflictError` for who decided already, `AuthorityError` for who
         may not, `ConfigError` where no such key is here.
         """
-        return self._decide(doc_id, version, by, None)
+        return self._decide(doc_id, version, by, True, reason)
 
     def reject(
         self, doc_id: str, *, reason: str, by: str | None = None, version: int | None = None
@@ -159,7 +161,7 @@ class Reviews:
         """Reject what waits, with a reason that is signed. Once as many people did as could have approved it, it is taken
         out; its bytes stay. Raises as `approve`.
         """
-        return self._decide(doc_id, version, by, reason)
+        return self._decide(doc_id, version, by, False, reason)
 
     def take(self, verdict: Envelope | Path) -> Decided:
         """Enter a review or rejection that was signed elsewhere. Raises as `approve`, and `MalformedError`."""
@@ -170,7 +172,7 @@ class Reviews:
             if case.subject == subject:
                 with self._opened.writing() as ledger:
                     return self._enter(ledger, *self._case_in(ledger, case.doc_id, case.version), envelope)
-        raise NotFoundError("nothing that waits here is what this was signed for")
+        raise ConflictError("nothing that waits here is what this was signed for")
 
     def assign(self, doc_id: str, reviewer: str, *, version: int | None = None) -> Snapshot:
         """Give what waits to one reviewer. Raises `NotFoundError` for either."""
@@ -185,7 +187,9 @@ class Reviews:
         with self._opened.reader().view() as view:
             return approvals(view, self._opened.policy, self._authority.source(source))
 
-    def _decide(self, doc_id: str, version: int | None, by: str | None, reason: str | None) -> Decided:
+    def _decide(
+        self, doc_id: str, version: int | None, by: str | None, approves: bool, reason: str
+    ) -> Decided:
         with self._opened.writing() as ledger:
             held, case = self._case_in(ledger, doc_id, version)
             now = self._opened.clock()
@@ -196,7 +200,7 @@ class Reviews:
                 signer = self._authority.signer(self._opened.policy.screen.keys, "approve")
             else:
                 _, signer = reviewers.reviewer_signer(self._authority, by)
-            envelope = signed_verdict(case.subject, reason, now, signer, operator=operator)
+            envelope = signed_verdict(case.subject, approves, reason, now, signer, operator=operator)
             return self._enter(ledger, held, case, envelope)
 
     def _enter(self, ledger: Ledger, held: Held, case: Case, envelope: Envelope) -> Decided:

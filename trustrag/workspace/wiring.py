@@ -111,12 +111,17 @@ def given_lines(
 ) -> list[Envelope | ReadProblem]:
     """Attestations, or those that a file holds; a bad line is a problem of its own, and costs no other line.
 
-    Raises `UnsignedDocumentError` where there is none, and no source to sign instead.
+    Raises `UnsignedDocumentError` where there is none, and no source to sign instead; `MalformedError` for a file of
+    several lines, of which none is one.
     """
     given: list[Envelope | ReadProblem] = []
     try:
         if isinstance(attestations, str | Path):
             given += read_attestations(Path(attestations))
+            if len(given) > 1 and all(isinstance(line, ReadProblem) for line in given):
+                raise MalformedError(
+                    f"{attestations} holds no attestation: give what `trustrag attest` wrote"
+                )
         else:
             given += attestations
     except OSError as error:

@@ -1,6 +1,6 @@
 """The composition root: opens what a workspace folder holds and wires it together. Holds no rules.
 
-    ws = Workspace.init("kb", source="acme")      keys, policy, trust root and ledger, in one step
+    ws = Workspace.init("kb", source="acme", passphrase=b"...")     keys, policy, trust root and ledger, in one step
     ws = Workspace.open("kb")
 
 One folder holds one collection of one store. Private keys and the rollback memory live outside it, under
@@ -25,7 +25,7 @@ from trustrag.ingest.moving import KeptVectors
 from trustrag.ingest.pipeline import Progress
 from trustrag.ingest.reading import read
 from trustrag.ingest.report import AttestReport, IngestReport
-from trustrag.keyring import Keyring
+from trustrag.keyring import UNSAID, Keyring, Unsaid, chosen_passphrase
 from trustrag.ledger import Ledger, Ruling, Snapshot, VersionRow
 from trustrag.ledger.model import Action
 from trustrag.monitor.audit import AuditReport, audit
@@ -99,14 +99,16 @@ class Workspace:
         index: str = "flat",
         chunk_size: int = DEFAULT_SIZE,
         chunk_overlap: int = DEFAULT_OVERLAP,
-        passphrase: bytes | None = None,
+        passphrase: bytes | Unsaid | None = UNSAID,
         clock: Callable[[], int] | None = None,
     ) -> Self:
         """Make a workspace in `folder`: keys, policy, trust root, ledger and a first source, in one step.
 
         `keys` is where the public trust root goes (`folder/keys` by default). Private keys go under
-        `$TRUSTRAG_HOME`, encrypted with `passphrase`; without one, whoever can read the user's files can sign.
-        Raises `ConfigError` for a folder that is not new or empty. What fails leaves nothing behind.
+        `$TRUSTRAG_HOME`, encrypted with `passphrase`, or with what stands in the file that `TRUSTRAG_PASSPHRASE_FILE`
+        names. With neither, whoever can read the user's files can sign, and an `UnencryptedKeysWarning` says so;
+        `passphrase=None` says that this is meant. Raises `ConfigError` for a folder that is not new or empty. What fails
+        leaves nothing behind.
         """
         folder = Path(folder).resolve()
         settings = Settings(
@@ -120,7 +122,9 @@ class Workspace:
         keys_folder = settings.keys_folder(folder)
         require_room(folder, keys_folder)
         made, context = opened_embedder(embedder), Context(settings.store, tenant, collection)
-        keyring = Keyring.create(settings.store, passphrase, apart_from=(folder, keys_folder))
+        keyring = Keyring.create(
+            settings.store, chosen_passphrase(passphrase), apart_from=(folder, keys_folder)
+        )
         with undone_on_failure(folder, keys_folder, keyring.folder):
             authority = Authority.found(context, keys_folder, keyring, source, folder, clock or unix_now)
             workspace = cls(folder, settings, authority, embedder=made, clock=clock)

@@ -143,7 +143,7 @@ def test_the_signed_review_names_the_contract(ledger: Ledger) -> None:
 def approve(ledger: Ledger, policy: Policy, doc_id: str) -> None:
     with ledger.view() as view:
         held = view.held(doc_id)
-    review = signed_verdict(Digest.of(held.ingest.envelope.payload), None, NOW, key("review"))
+    review = signed_verdict(Digest.of(held.ingest.envelope.payload), True, "it was read", NOW, key("review"))
     ledger.decide(Decision("approve", doc_id, held.version.version, "", review, settles=True), SEALER, NOW)
 
 

@@ -65,10 +65,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What somebody said: `by` is a reviewer's name, or None for the operator. `at` is in unix seconds.
-
-    `reason` is of a rejection; an approval gives none.
-    """
+    """What somebody said and why: `by` is a reviewer's name, or None for the operator. `at` is in unix seconds."""
 
     by: str | None
     approves: bool
@@ -201,12 +198,11 @@ def opinions_of(said: Iterable[Said], subject: Digest, policy: Policy) -> tuple[
                 attested = policy.authorise(item.envelope, type(statement), log_index=item.index)
             except VerificationError:
                 continue  # of a key that was revoked since
-            reason = statement.reason if isinstance(statement, RejectionStatement) else ""
             found.append(
                 Opinion(
                     attested.reviewer,
                     isinstance(statement, ReviewStatement),
-                    reason,
+                    statement.reason or "",
                     item.at,
                     item.snapshot,
                 )
@@ -214,20 +210,15 @@ def opinions_of(said: Iterable[Said], subject: Digest, policy: Policy) -> tuple[
     return tuple(found)
 
 
-def verdict_statement(
-    subject: Digest, reason: str | None, now: int, *, operator: bool = False
-) -> ReviewStatement | RejectionStatement:
-    """The review of an ingest, or with a `reason` its rejection."""
-    if reason is not None:
-        return RejectionStatement(subject, reason, now)
-    return ReviewStatement(subject, OPERATOR if operator else REVIEWER, (APPROVED,), now)
-
-
 def signed_verdict(
-    subject: Digest, reason: str | None, now: int, signer: Signer, *, operator: bool = False
+    subject: Digest, approves: bool, reason: str, now: int, signer: Signer, *, operator: bool = False
 ) -> Envelope:
-    """The same, signed."""
-    return sign(verdict_statement(subject, reason, now, operator=operator).encode(), signer)
+    """The signed review of an ingest, or where nobody `approves` its rejection."""
+    statement: ReviewStatement | RejectionStatement = RejectionStatement(subject, reason, now)
+    if approves:
+        verifier = OPERATOR if operator else REVIEWER
+        statement = ReviewStatement(subject, verifier, (APPROVED,), now, reason=reason)
+    return sign(statement.encode(), signer)
 
 
 def judged(
@@ -254,7 +245,7 @@ def judged(
     opinion = Opinion(
         attested.reviewer,
         isinstance(statement, ReviewStatement),
-        statement.reason if isinstance(statement, RejectionStatement) else "",
+        statement.reason or "",
         statement.created_at,
         0,
     )
