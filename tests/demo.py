@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from tests.arguments import nothing
 from trustrag.errors import TrustragError
 from trustrag.ingest.attest import attest
 from trustrag.provenance.envelope import Envelope
@@ -65,7 +66,8 @@ def installed() -> Iterator[Package]:
         name, text = str(found.metadata["Name"]).lower(), _description(found)
         if name not in seen and len(text) in TEXT:
             seen.add(name)
-            yield Package(name, found.version, found.metadata.get("License-Expression"), text)
+            licence = found.metadata.get("License-Expression")  # type: ignore[attr-defined]
+            yield Package(name, found.version, licence, text)
 
 
 def _description(found: Distribution) -> str:
@@ -245,4 +247,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     sys.exit(main())

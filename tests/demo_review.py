@@ -8,14 +8,15 @@ on three machines (three home folders), the model, the ledger, the signed decisi
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.arguments import nothing
 from trustrag.errors import TrustragError
 from trustrag.publisher import Publisher
-from trustrag.workspace import Details, Document, Outcome, Workspace
+from trustrag.workspace import AnyEmbedder, Details, Document, Outcome, Workspace
 
 QUESTIONS = (
     "How long does a refund take?",
@@ -68,9 +69,9 @@ def tell(step: str, *lines: str) -> None:
         print(f"   {line}")
 
 
-def found(machines: Machines) -> Workspace:
+def found(machines: Machines, embedder: AnyEmbedder) -> Workspace:
     """A store with two sources, two reviewers on machines of their own, and a contract with the wiki."""
-    ws = Workspace.init(machines.root / "kb", source="handbook")
+    ws = Workspace.init(machines.root / "kb", source="handbook", embedder=embedder)
     ws.add_source("wiki", trust=0.6, scope="default/default/wiki")
     for name in ("ann", "bob"):
         with machines.of(name):
@@ -181,17 +182,13 @@ def mend(ws: Workspace) -> None:
     """The honest page goes on, and the past is there for everybody to read."""
     report = ws.ingest_documents([page(30, ADDED)], source="wiki")
     assert [one.version for one in report.admitted] == [3], report
-    said = ws.reviews.history.document("wiki/refunds.md")
+    said, rows = ws.reviews.history("wiki/refunds.md"), ws.history.document("wiki/refunds.md")
     lines = [
         f"version {row.version} {row.standing:10}"
         + "".join(f"  {one.by} rejected: {one.reason}" for one in said[row.version])
-        for row in ws.history.document("wiki/refunds.md")
+        for row in rows
     ]
-    assert [row.standing for row in ws.history.document("wiki/refunds.md")] == [
-        "superseded",
-        "withdrawn",
-        "active",
-    ]
+    assert [row.standing for row in rows] == ["superseded", "withdrawn", "active"]
     tell("8. The next honest page is admitted.", answer(ws), *lines)
     audit = ws.audit()
     assert not audit.problems, audit.problems
@@ -200,13 +197,14 @@ def mend(ws: Workspace) -> None:
     )
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None, *, embedder: AnyEmbedder = "minilm") -> int:
     """The whole life; 0 when every step went as it should."""
+    nothing(__doc__, argv)
     with tempfile.TemporaryDirectory(prefix="trustrag-demo-") as name:
         machines = Machines(Path(name))
         # Keys and memory of a demonstration do not belong among the keys of the person who runs it.
         os.environ["TRUSTRAG_HOME"] = str(machines.root / "home-operator")
-        with found(machines) as ws:
+        with found(machines, embedder) as ws:
             publish(ws)
             poison(ws)
             look(ws)

@@ -7,10 +7,10 @@ sample again, so it can neither be renewed nor changed, and a new one is another
 also why its lifetimes are a hundred years where a store in use takes months (see `trustrag.trustroot`).
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
+from tests.arguments import parser
 from trustrag.errors import ConfigError
 from trustrag.files import write_whole
 from trustrag.index.embedding import HashEmbedder
@@ -118,4 +118,6 @@ def _seal(policy: Policy, keys: dict[str, PrivateKey], now: int) -> EvidenceFile
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), now=DATED)
+    taking = parser(__doc__)
+    taking.add_argument("folder", metavar="FOLDER", type=Path)
+    make(taking.parse_args().folder, now=DATED)

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
 
+from tests.arguments import nothing
 from tests.attacks.scene import ATTACKS, Attack, World, build, staged
 
 MODULES = (
@@ -73,4 +74,5 @@ def made(world: World, attack: Attack) -> tuple[str, bool]:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     sys.exit(main())

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 
 import tests.bench
+from tests.arguments import nothing
 
 
 def main() -> None:
@@ -15,4 +16,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     main()

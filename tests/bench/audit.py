@@ -7,11 +7,11 @@ a hundredth more documents. Growth is the exponent of time over chunks between t
 """
 
 import math
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from tests.arguments import numbers
 from tests.bench.store import CONTEXT, NOW, RandomEmbedder, fill, more, policy
 from trustrag.ledger import Ledger
 from trustrag.monitor.audit import AuditReport, audit
@@ -76,4 +76,4 @@ def main(*sizes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*numbers(__doc__, "CHUNKS"))

@@ -14,6 +14,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from tests.arguments import nothing
 from tests.bench.store import CHUNKS, CONTEXT, NOW, fill, policy
 from trustrag.ledger import StoredPassage
 from trustrag.provenance.evidence import Head, VerdictCache, accept_head, verify_passage
@@ -81,4 +82,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     main()

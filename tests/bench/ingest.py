@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.arguments import nothing
 from trustrag.index.embedding import Embedder, EmbedderIdentity, open_embedder
 from trustrag.workspace import Document, Workspace
 
@@ -70,4 +71,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     main()

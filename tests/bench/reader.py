@@ -7,7 +7,6 @@ python -m tests.bench.reader [CHUNKS ...]
 
 import resource
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
+from tests.arguments import numbers
 from tests.bench.store import (
     BATCH,
     CONTEXT,
@@ -131,4 +131,4 @@ def main(*sizes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*numbers(__doc__, "CHUNKS"))

@@ -5,7 +5,6 @@
 Processor milliseconds of one core, medians. The first replay after a start reads every vector from the disk once.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from tests.arguments import numbers
 from tests.bench.store import CONTEXT, NOW, RandomEmbedder, fill, key, more, policy, unit_vectors
 from trustrag.ledger import Ledger
 from trustrag.provenance.policy import PolicyKey, Role
@@ -68,4 +68,4 @@ def main(*sizes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*numbers(__doc__, "CHUNKS"))

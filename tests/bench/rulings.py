@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.arguments import numbers
 from tests.ledger.world import CHUNKER, CONTEXT, NOW, POLICY, SEALER, key, proposed, publisher, review_of
 from trustrag.index.embedding import HashEmbedder
 from trustrag.ledger import Admission, Ledger, Ruling, StoredText
@@ -166,4 +167,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         one(int(sys.argv[2]))
     else:
-        main(*map(int, sys.argv[1:]))
+        main(*numbers(__doc__, "DOCUMENTS"))

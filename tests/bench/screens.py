@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
-from trustrag._wiring import BESIDE, witnesses_beside
 from trustrag.index.embedding import open_embedder
 from trustrag.ingest.around import LedgerAround
 from trustrag.ingest.chunking import Chunker
@@ -24,6 +23,7 @@ from trustrag.ingest.screening import default_battery
 from trustrag.ingest.screening.company import Arrival, Vectors
 from trustrag.ledger import Ledger
 from trustrag.workspace import Document, Workspace
+from trustrag.workspace.wiring import BESIDE, witnesses_beside
 
 PASSAGES, BATCH = 800, 16
 
@@ -32,8 +32,8 @@ def texts(count: int) -> list[str]:
     """Passages of installed packages' descriptions, a few of each."""
     found: list[str] = []
     for distribution in sorted(distributions(), key=lambda one: one.name):
-        text = str(distribution.metadata.get_payload() or "")
-        found += [chunk.text for chunk in Chunker().cut(text, markdown=True)[:12]]
+        text = str(distribution.metadata.get_payload() or "")  # type: ignore[attr-defined]
+        found += [chunk.text for chunk in Chunker().cut(text, "markdown")[:12]]
     return list(dict.fromkeys(found))[:count]
 
 
@@ -84,7 +84,7 @@ def in_company(documents: Sequence[Document], vectors: Vectors, half: int) -> di
                 documents[:half], source="other", advisory=[s.name for s in battery.batch]
             )
             workspace.search("so that the index is made")
-            beside = witnesses_beside(workspace._searcher, workspace._clock, most=BESIDE)
+            beside = witnesses_beside(workspace._opened.searcher, workspace._opened.clock, most=BESIDE)
             with Ledger.open(workspace.folder) as ledger:
                 around = LedgerAround(ledger, workspace.policy, beside)
                 for first in range(half, len(documents), BATCH):

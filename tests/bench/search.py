@@ -3,13 +3,13 @@
 python -m tests.bench.search [CHUNKS ...]
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+from tests.arguments import numbers
 from tests.bench.store import CONTEXT, DIMENSION, NOW, RandomEmbedder, fill, policy, unit_vectors
 from trustrag.index import open_index
 from trustrag.ledger import Ledger
@@ -67,4 +67,4 @@ def main(*sizes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*numbers(__doc__, "CHUNKS"))

@@ -57,7 +57,7 @@ def changed(session: Session, names: list[str], version: int, signed: Digest) ->
     return change.store()
 
 
-def cpu_of(work: Callable[[], None]) -> float:
+def cpu_of(work: Callable[[], object]) -> float:
     """CPU seconds of this process: other work on the machine does not count."""
     start = time.process_time()
     work()

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 
+from tests.arguments import nothing
+
 RUNS = 15
 COMMANDS = (
     ("python -c pass", ["-c", "pass"]),
@@ -37,4 +39,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     main()

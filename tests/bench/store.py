@@ -1,6 +1,6 @@
 """A ledger of any size with unit vectors of the size that MiniLM makes, and a policy that believes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class RandomEmbedder:
 
     id = EmbedderIdentity(IDENTITY.name, DIMENSION, IDENTITY.digest.value)
 
-    def embed(self, texts: list[str]) -> Vectors:
+    def embed(self, texts: Sequence[str]) -> Vectors:
         return np.stack([self.embed_query(text) for text in texts])
 
     def embed_query(self, text: str) -> Vector:

@@ -28,6 +28,7 @@ from securesystemslib.signer import SSlibKey
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
+from tests.arguments import nothing
 from tests.interop import samples
 from trustrag.provenance.envelope import pae
 from trustrag.provenance.keys import PublicKey
@@ -259,4 +260,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     sys.exit(main())

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.arguments import nothing
 from tests.ingest.bad import CASES
 
 
@@ -89,6 +90,7 @@ def main() -> None:
     if len(sys.argv) == 3:
         print(json.dumps(measure(int(sys.argv[1]), Path(sys.argv[2]))))
         return
+    nothing(__doc__)
     print("| input | what is said of it | s | peak MiB | parser MiB |")
     print("|---|---|--:|--:|--:|")
     for number, case in enumerate(CASES):

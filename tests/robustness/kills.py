@@ -19,6 +19,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.arguments import parser
 from trustrag.errors import NotFoundError
 from trustrag.workspace import Document, Workspace
 
@@ -204,12 +205,14 @@ def run(folder: Path, kills: int, seed: int) -> Run:
 
 def main() -> int:
     """Kill as often as was asked for (200), print the figures; 0 when nothing was wrong."""
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20261123
+    taking = parser(__doc__)
+    taking.add_argument("kills", metavar="KILLS", nargs="?", type=int, default=200)
+    taking.add_argument("seed", metavar="SEED", nargs="?", type=int, default=20261123)
+    asked = taking.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="trustrag-kills-") as name:
         os.environ["TRUSTRAG_HOME"] = str(Path(name, "home"))
-        made = run(Path(name, "kb"), kills, seed)
+        made = run(Path(name, "kb"), asked.kills, asked.seed)
         with Workspace.open(made.folder) as workspace:
             for number in made.acknowledged:
                 made.read(workspace, number)
@@ -217,7 +220,7 @@ def main() -> int:
     for problem in made.problems:
         print(problem)
     versions = sum(made.acknowledged.values())
-    print(f"{made.kills} kills (seed {seed}) in {time.monotonic() - start:.0f} s: {dict(made.moments)}")
+    print(f"{made.kills} kills (seed {asked.seed}) in {time.monotonic() - start:.0f} s: {dict(made.moments)}")
     print(
         f"acknowledged: {len(made.acknowledged)} documents, {versions} versions; problems: {len(made.problems)}"
     )

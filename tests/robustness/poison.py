@@ -130,7 +130,7 @@ def published(
             found = {}
             for texts in batches.values():
                 for doc_id, _ in texts:
-                    (row,) = workspace.history(doc_id)
+                    (row,) = workspace.history.document(doc_id)
                     found[doc_id] = [Finding.parse(line) for line in row.findings]
                     assert (row.standing == "quarantined") == any(
                         one.severity.decides for one in found[doc_id]

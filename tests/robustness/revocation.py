@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.arguments import nothing
 from trustrag.workspace import Document, Workspace
 
 READERS = 3
@@ -200,4 +201,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     sys.exit(main())

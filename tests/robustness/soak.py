@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from tests.arguments import parser
 from tests.robustness.kills import CHUNK, body
 from trustrag.errors import ConflictError, NotFoundError, TrustragError
 from trustrag.workspace import Document, Workspace
@@ -272,12 +273,14 @@ def run(folder: Path, seconds: float, seed: int) -> Soak:
 
 def main() -> int:
     """Soak for as long as was asked for, print the figures; 0 when nothing was wrong."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20261127
+    taking = parser(__doc__)
+    taking.add_argument("seconds", metavar="SECONDS", nargs="?", type=float, default=600.0)
+    taking.add_argument("seed", metavar="SEED", nargs="?", type=int, default=20261127)
+    asked = taking.parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="trustrag-soak-") as name:
         os.environ["TRUSTRAG_HOME"] = str(Path(name, "home"))
-        soak = run(Path(name, "kb"), seconds, seed)
+        soak = run(Path(name, "kb"), asked.seconds, asked.seed)
         with Workspace.open(soak.folder) as workspace:
             try:
                 audit = workspace.audit()
@@ -286,7 +289,7 @@ def main() -> int:
                 soak.problems.append(f"audit: {error}")
     for problem in soak.problems[:40]:
         print("WRONG", problem)
-    print(f"{time.monotonic() - start:.0f} s (seed {seed}); killed: {dict(soak.kills)}")
+    print(f"{time.monotonic() - start:.0f} s (seed {asked.seed}); killed: {dict(soak.kills)}")
     print(
         f"acknowledged: {dict(soak.acts)}; done, though the writer died before it could say so: {soak.unheard}"
     )

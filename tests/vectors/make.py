@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.arguments import nothing
 from tests.provenance.forge import (
     CONTEXT,
     KEYS,
@@ -190,4 +191,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    nothing(__doc__)
     main()
