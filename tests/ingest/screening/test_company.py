@@ -1,7 +1,7 @@
 """Screens that need company, through the real way in: floods, contradictions, hubs, outliers, drift, and the cache."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -228,10 +228,9 @@ def test_a_hub_is_held() -> None:
     )
 
 
-def said(owner: str, years: int) -> Witness:
-    return Witness(
-        owner, owner, f"Audit logs of the Turku harbour office are kept for {years} years in the cellar.", 1
-    )
+def said(owner: str, years: int, title: str = "") -> Witness:
+    text = f"Audit logs of the Turku harbour office are kept for {years} years in the cellar."
+    return Witness(owner, owner, text, 1, title)
 
 
 @pytest.mark.parametrize(
@@ -243,11 +242,19 @@ def said(owner: str, years: int) -> Witness:
         ((said("a", 7), said("a", 7)), Severity.WARN),
         ((said("a", 3), said("b", 3)), None),
         ((), None),
+        # each states another value: a form that all fill in
+        ((said("a", 7), said("b", 9)), Severity.WARN),
+        ((said("a", 7), said("b", 9), said("c", 7)), Severity.HOLD),
+        # under another title it may be of something else; titles that differ in a value are two subjects
+        ((said("a", 7, "Harbour logs"), said("b", 7, "Of audit logs")), Severity.HOLD),
+        ((said("a", 7, "Cellars"), said("b", 7, "Cellars")), Severity.WARN),
+        ((said("a", 7, "Audit logs of Kotka"), said("b", 7, "Audit logs of Kotka")), None),
     ],
 )
 def test_contradiction(witnesses: Sequence[Witness], severity: Severity | None) -> None:
     text = said("x", 3).text
     new = arrival("new", np.ones(4, np.float32) / 2, text)
+    new = replace(new, document=replace(new.document, title="Audit logs of Turku"))
     found = (
         ContradictionScreen().among([new], Held(np.zeros((0, 4), np.float32), witnesses)).check(new.document)
     )
