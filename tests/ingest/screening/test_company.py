@@ -65,6 +65,12 @@ def test_a_flood_that_comes_in_drops_is_held_from_the_third_on(ledger: Ledger) -
         report = pipeline(ledger).ingest([document(f"lie{at}", text)], source=ACME)
         fates.append("held" if report.quarantined else "in")
     assert fates == ["in", "in", "held", "held"]
+    # The two that came when nothing was repeated yet are named, with the ruling that holds them.
+    third = findings(ledger, "lie2")[-1].reason
+    assert third.endswith(
+        "; already let in: lie0, lie1 (`trustrag quarantine DOC --reason ...` holds it, too)"
+    )
+    assert "already let in: lie0, lie1 (" in findings(ledger, "lie3")[-1].reason
     # What was held counts against what comes after it.
     assert "lie2" in findings(ledger, "lie3")[-1].reason
 
