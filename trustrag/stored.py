@@ -134,6 +134,12 @@ class Store(Protocol[V_co]):
         """The store as it is now, for as long as the block lasts."""
 
 
+def title_of(metadata: Mapping[str, Metadata]) -> str:
+    """The title that a passage's metadata gives its document, or the empty string."""
+    title = metadata.get("title")
+    return title if isinstance(title, str) else ""
+
+
 def matches(metadata: Mapping[str, Metadata], where: Mapping[str, Metadata]) -> bool:
     """Whether every field of `where` is in `metadata` with an equal JSON value: true is not 1, and 1 is
     1.0.

@@ -25,6 +25,7 @@ from trustrag.workspace import Workspace
 TEXTS = {
     "retention": "Audit logs are kept for 90 days. They are deleted afterwards, by Dr. Meyer's nightly job.",
     "lunch": "Lunch is served from noon until two. The cafeteria opens at eight.",
+    "charts": "The chart room is open to the public each day, without a fee. The chart room opened in 1931.",
     "backup": "Backups of the audit database run every night at 02:00 UTC.",
 }
 
@@ -50,6 +51,16 @@ def test_an_extract_quotes_the_sentence_that_answers(passages: dict[str, Verifie
     assert citation.quote == answer.text
     assert answer.passages == (passages["retention"],)
     assert not answer.contested
+
+
+def test_the_sentence_with_the_value_asked_for_comes_first(passages: dict[str, VerifiedPassage]) -> None:
+    question = "When did the chart room open to the public?"
+    answer = compose(question, [passages["charts"]], nearness=lambda sentences: [0.6] * len(sentences))
+    assert isinstance(answer, Grounded)
+    assert answer.sentences[0].text == "The chart room opened in 1931."
+    # It comes before others, and lifts no sentence that is about something else.
+    far = compose(question, [passages["charts"]], nearness=lambda sentences: [0.0] * len(sentences))
+    assert isinstance(far, Abstained)
 
 
 def test_word_forms_meet(passages: dict[str, VerifiedPassage]) -> None:

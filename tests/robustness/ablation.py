@@ -10,7 +10,6 @@ cor: more passages state the correct answer than the attacker's; gold: an honest
 import argparse
 import importlib.util
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.shared import shared_path
 from trustrag.consistency import Likeness, Passage
 from trustrag.retrieval import ranking
 from trustrag.retrieval.ranking import Candidate, rerank
@@ -85,10 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def poisonbench() -> ModuleType:
     """The shared benchmark, as a module."""
-    root = Path(os.environ.get("TRUSTRAG_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
-    spec = importlib.util.spec_from_file_location("poisonbench", root / "bench" / "poisonbench.py")
+    path = shared_path("bench", "poisonbench.py")
+    spec = importlib.util.spec_from_file_location("poisonbench", path) if path is not None else None
     if spec is None or spec.loader is None:
-        raise SystemExit(f"{root} has no bench/poisonbench.py; name the folder in TRUSTRAG_SHARED")
+        raise SystemExit("the shared folder has no bench/poisonbench.py: name it in TRUSTRAG_SHARED")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,11 +1,13 @@
 """PoisonedRAG's texts among clean passages, through the whole way in: what is held, and what it costs the honest.
 
-    TRUSTRAG_SHARED=../shared python -m tests.robustness.poison [--model minilm]
+    TRUSTRAG_SHARED=../shared python -m tests.robustness.poison [--model minilm] [--only poison|held-out|unseen|optimised]
 
 One source publishes everything: 5,000 clean passages of an encyclopaedia and the five texts of fifty questions, 1:20;
 twice, so that all hundred questions are asked. The texts come as the paper's black-box attack writes them (question, full
 stop, text) and bare; five in a row, or strewn over all batches. Singles are one text of each question, strewn.
-Held-out passages are published by their publishers.
+Held-out passages are published by their publishers. `unseen` is data that no screen had been written, mended or tuned
+with when it was first run: the texts against a hundred questions about news (RealTimeQA) among the correct documents of
+RAMDocs, half of which bait and gibberish were mended by afterwards.
 """
 
 import argparse
@@ -25,6 +27,10 @@ from numpy.typing import NDArray
 from tests.shared import shared_path
 from trustrag.index.embedding import Embedder, open_embedder
 from trustrag.ingest.screening import Finding
+from trustrag.ingest.screening.bait import BaitScreen
+from trustrag.ingest.screening.gibberish import GibberishScreen
+from trustrag.redteam.optimise import flip
+from trustrag.redteam.wording import content_words
 from trustrag.workspace import Document, Workspace
 
 CLEAN, SHARE = 5_000, 20
@@ -205,33 +211,90 @@ def held_out(path: Path, embedder: Embedder) -> None:
     print("\n".join(tally.lines("clean passages held")), flush=True)
 
 
+ARRANGEMENTS = tuple(
+    (echoes, *how) for echoes in (True, False) for how in ((True, 5), (False, 5), (False, 1))
+)
+"""With the question in front or not; together or strewn; texts of each question."""
+
+
+def unseen(data: Path, embedder: Embedder) -> None:
+    """Floods and singles of one set of questions among the documents of another; then what RAMDocs itself has wrong."""
+    documents: dict[str, list[tuple[str, str]]] = {"correct": [], "misinfo": [], "noise": []}
+    for row in lines_of(data / "ramdocs/RAMDocs_test.jsonl"):
+        for document in row["documents"]:  # type: ignore[attr-defined]
+            kept = documents[document["type"]]
+            kept.append((f"{document['type']}-{len(kept)}", document["text"]))
+    clean = list({text: (doc_id, text) for doc_id, text in reversed(documents["correct"])}.values())[::-1]
+    questions = [
+        {"question": row["question"], "adv_texts": row["attack_texts"]}
+        for row in lines_of(data / "bench/rtqa_questions.jsonl")
+    ]
+    for echoes, together, texts in ARRANGEMENTS:
+        arrangement(clean, questions, echoes=echoes, together=together, texts=texts, embedder=embedder)
+    for half in (0, 1):
+        tally = Tally()
+        for doc_id, text in clean[half::2]:
+            document = Document(doc_id, text.encode(), "text/plain", text)
+            tally.add(
+                doc_id,
+                [one for screen in (BaitScreen(), GibberishScreen()) for one in screen.check(document)],
+            )
+        which = "the other one" if half else "which bait and gibberish were mended by"
+        print("\n".join(tally.lines(f"half of the documents, {which}")), flush=True)
+    wrong = documents["misinfo"] + documents["noise"]
+    found = published({"right": clean, "wrong": wrong}, embedder)
+    for kind in ("misinfo", "noise"):
+        tally = Tally()
+        for doc_id, _ in documents[kind]:
+            tally.add(doc_id, found[doc_id])
+        print("\n".join(tally.lines(f"{kind} of one more source held")), flush=True)
+
+
+def optimised(data: Path) -> None:
+    """Words flipped towards a question in front of its lie (white-box), through the screen for gibberish alone."""
+    embedder, screen, draw = open_embedder("hash"), GibberishScreen(), np.random.default_rng(0)
+    for name, file in (("nq", "poisonedrag/nq.jsonl"), ("rtqa", "bench/rtqa_questions.jsonl")):
+        rows = lines_of(data / file)[:50]
+        common = content_words(" ".join(str(row["question"]) for row in rows))
+        for words in (10, 16, 24, 32):
+            held = 0
+            for row in rows:
+                question, text = str(row["question"]), str((row.get("adv_texts") or row["attack_texts"])[0])  # type: ignore[index]
+                vocabulary = [*content_words(f"{question} {text}"), *common][:400]
+                made = flip(text, question, vocabulary, embedder=embedder, rng=draw, words=words, budget=400)
+                found = screen.check(Document("made", made.encode(), "text/plain", made))
+                held += any(finding.severity.decides for finding in found)
+            print(f"{name}, {words} flipped words: held {rate(held, len(rows))}", flush=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run every arrangement; the exit status is 2 where the data is not there."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="minilm")
-    parser.add_argument("--only", choices=("poison", "held-out"))
+    parser.add_argument("--only", choices=("poison", "held-out", "unseen", "optimised"))
     asked = parser.parse_args(argv)
     data = shared_path("data")
     if data is None:
         print("the evaluation data is not here: set TRUSTRAG_SHARED to its folder", file=sys.stderr)
         return 2
     embedder = KeptEmbedder(open_embedder(asked.model))
-    if asked.only != "held-out":
+    if asked.only in (None, "poison"):
         clean = [
             (f"clean-{at}", str(row["text"]))
             for at, row in enumerate(lines_of(data / "clean_2wiki/corpus.jsonl"))
         ]
         questions = lines_of(data / "poisonedrag/nq.jsonl")
-        for echoes in (True, False):
-            for together, texts in ((True, 5), (False, 5), (False, 1)):
-                arrangement(
-                    clean, questions, echoes=echoes, together=together, texts=texts, embedder=embedder
-                )
-    if asked.only != "poison":
+        for echoes, together, texts in ARRANGEMENTS:
+            arrangement(clean, questions, echoes=echoes, together=together, texts=texts, embedder=embedder)
+    if asked.only in (None, "held-out"):
         for name in ("wiki_pool", "rtqa_pool"):
             held_out(data / f"bench/{name}.jsonl", embedder)
+    if asked.only in (None, "unseen"):
+        unseen(data, embedder)
+    if asked.only in (None, "optimised"):
+        optimised(data)
     return 0
 
 

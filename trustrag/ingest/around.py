@@ -83,7 +83,7 @@ class LedgerAround:
         if len(self._seen) >= PAST:
             self._seen.clear()
         owner = self._owners.get(version.source_name, version.source_name)
-        near = self._seen[chunk_id] = Near(version.doc_id, owner, chunk.text)
+        near = self._seen[chunk_id] = Near(version.doc_id, owner, chunk.text, version.standing == "active")
         return near
 
     def vectors(self, chunk_ids: Sequence[int]) -> Vectors:

@@ -25,6 +25,7 @@ from trustrag.provenance.canonical import Digest
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.parties import Bounds, Source
 from trustrag.provenance.policy import TrustedSnapshot
+from trustrag.stored import title_of
 
 Neighbours: TypeAlias = Callable[[VerifiedPassage, frozenset[str]], Sequence[VerifiedPassage]]
 """The nearest proved passages of independent sources to one passage, those sources left out that are named."""
@@ -322,7 +323,7 @@ def _voices(passage: VerifiedPassage, near: Sequence[VerifiedPassage]) -> tuple[
     alike = compare([_seen(item) for item in (passage, *others)])
     agree, against, counted = set(), set(), [0]
     for place, other in enumerate(others, start=1):
-        said = said_of(passage.text, other.text)
+        said = said_of(passage.text, other.text, (title_of(passage.metadata), title_of(other.metadata)))
         if said == "differs" and other.source_index < passage.source_index:
             against.add(_owner(other))
         elif said == "agrees" and not any(alike.copies[place, known] for known in counted):

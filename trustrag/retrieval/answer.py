@@ -17,6 +17,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Protocol, TypeAlias
 
+from trustrag.consistency.reading import read
+from trustrag.consistency.values import answers, want
 from trustrag.errors import BackendError
 from trustrag.index.embedding import Embedder
 from trustrag.provenance.evidence import VerifiedPassage
@@ -29,6 +31,10 @@ MAX_SENTENCES = 3
 MIN_SCORE = 0.4
 """Below this a sentence does not answer: nearness of meaning (cosine, 0.7) and the share of the question's words
 that it and its passage hold (0.3). Questions put to passages about something else stay below it."""
+
+ANSWERS = 0.2
+"""What the value that the question asks for (a number, a date, a name) adds to the sentence that holds it, weighed as
+ranking weighs it in its passage. It moves a sentence before others, and lifts none over `MIN_SCORE`."""
 
 CLOSE = 0.8
 """A further sentence is quoted when it scores at least this share of the best one."""
@@ -284,10 +290,10 @@ def _extract(
             replace(row, score=(0.7 * max(0.0, float(cosine)) + 0.3 * row.coverage) * row.place)
             for row, cosine in zip(worded, near, strict=True)
         ]
-    best = sorted(worded, key=lambda row: -row.score)
-    if not best or best[0].score < MIN_SCORE:
+    best = sorted((row for row in worded if row.score >= MIN_SCORE), key=lambda row: -row.worth)
+    if not best:
         return Abstained(question, Silence.NOT_ANSWERED, "the proved passages do not answer the question")
-    chosen = _distinct([row.citation for row in best if row.score >= max(MIN_SCORE, CLOSE * best[0].score)])
+    chosen = _distinct([row.citation for row in best if row.worth >= CLOSE * best[0].worth])
     return Grounded(question, tuple(Sentence(c.quote, (c,)) for c in chosen), contested)
 
 
@@ -296,7 +302,13 @@ class _Scored:
     citation: Citation
     coverage: float
     place: float
+    value: float
     score: float
+
+    @property
+    def worth(self) -> float:
+        """What it is quoted by."""
+        return self.score + ANSWERS * self.value
 
 
 def _worded(question: str, passages: Sequence[VerifiedPassage], shares: Sequence[float]) -> Iterator[_Scored]:
@@ -305,7 +317,10 @@ def _worded(question: str, passages: Sequence[VerifiedPassage], shares: Sequence
     total = sum(weights.values())
     if not total:
         return
+    wanted = want(question, [read(passage.text) for passage in passages])
     for rank, passage in enumerate(passages):
+        values = answers(wanted, read(passage.text))
+        most = max(values.values(), default=1.0)
         context = _terms(passage.text)
         around = sum(weight for term, weight in weights.items() if term in context) / total
         for start, end in sentence_spans(passage.text):
@@ -316,7 +331,11 @@ def _worded(question: str, passages: Sequence[VerifiedPassage], shares: Sequence
             inside = sum(weight for term, weight in weights.items() if term in held) / total
             # Half the weight may stand elsewhere in the passage: a sentence often says "it" for its topic.
             coverage, place = 0.5 * inside + 0.5 * around, (1.0 - 0.03 * rank) * shares[rank]
-            yield _Scored(Citation(passage, start, end), coverage, place, coverage * place if inside else 0.0)
+            value = max(
+                (values.get(one.form, 0.0) for one in read(passage.text[start:end]).values), default=0.0
+            )
+            score = coverage * place if inside else 0.0
+            yield _Scored(Citation(passage, start, end), coverage, place, value / most, score)
 
 
 def _distinct(citations: Sequence[Citation]) -> list[Citation]:

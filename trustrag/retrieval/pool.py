@@ -11,7 +11,7 @@ from trustrag.index.base import Hit, Vector
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.retrieval.ranking import Candidate
-from trustrag.stored import StoredPassage, UnprovedPassage, matches
+from trustrag.stored import StoredPassage, UnprovedPassage, matches, title_of
 
 MAX_FAULTS = 20
 """How many things wrong with an index are told in one report."""
@@ -125,13 +125,12 @@ class Pool:
 
 
 def candidate_of(passage: VerifiedPassage, relevance: float) -> Candidate:
-    title = passage.metadata.get("title")
     return Candidate(
         text=passage.text,
         source=passage.source,
         relevance=relevance,
         vector=np.frombuffer(passage.vector, "<f4"),
-        title=title if isinstance(title, str) else "",
+        title=title_of(passage.metadata),
         trust=passage.trust / 1000,
         probation=passage.probation,
         owner=passage.owner,

@@ -31,6 +31,7 @@ from trustrag.provenance.export import EvidenceReport, verify_evidence_file
 from trustrag.provenance.policy import Policy, Source
 from trustrag.retrieval.retriever import SOURCE_SHARE, Retriever
 from trustrag.settings import FILE_NAME
+from trustrag.stored import title_of
 from trustrag.trustroot import TrustRoot
 
 NEIGHBOURS = 8
@@ -167,7 +168,10 @@ def witnesses_beside(
             return []
         found = retriever.near(vector, k=most, sources=others, now=now(), share=SOURCE_SHARE)
         return [
-            Witness(item.source, item.owner or item.source, item.text, item.source_index) for item in found
+            Witness(
+                item.source, item.owner or item.source, item.text, item.source_index, title_of(item.metadata)
+            )
+            for item in found
         ]
 
     return beside

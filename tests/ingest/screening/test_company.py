@@ -1,7 +1,7 @@
 """Screens that need company, through the real way in: floods, contradictions, hubs, outliers, drift, and the cache."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,12 @@ def test_a_flood_that_comes_in_drops_is_held_from_the_third_on(ledger: Ledger) -
         report = pipeline(ledger).ingest([document(f"lie{at}", text)], source=ACME)
         fates.append("held" if report.quarantined else "in")
     assert fates == ["in", "in", "held", "held"]
+    # The two that came when nothing was repeated yet are named, with the ruling that holds them.
+    third = findings(ledger, "lie2")[-1].reason
+    assert third.endswith(
+        "; already let in: lie0, lie1 (`trustrag quarantine DOC --reason ...` holds it, too)"
+    )
+    assert "already let in: lie0, lie1 (" in findings(ledger, "lie3")[-1].reason
     # What was held counts against what comes after it.
     assert "lie2" in findings(ledger, "lie3")[-1].reason
 
@@ -228,10 +234,9 @@ def test_a_hub_is_held() -> None:
     )
 
 
-def said(owner: str, years: int) -> Witness:
-    return Witness(
-        owner, owner, f"Audit logs of the Turku harbour office are kept for {years} years in the cellar.", 1
-    )
+def said(owner: str, years: int, title: str = "") -> Witness:
+    text = f"Audit logs of the Turku harbour office are kept for {years} years in the cellar."
+    return Witness(owner, owner, text, 1, title)
 
 
 @pytest.mark.parametrize(
@@ -243,11 +248,19 @@ def said(owner: str, years: int) -> Witness:
         ((said("a", 7), said("a", 7)), Severity.WARN),
         ((said("a", 3), said("b", 3)), None),
         ((), None),
+        # each states another value: a form that all fill in
+        ((said("a", 7), said("b", 9)), Severity.WARN),
+        ((said("a", 7), said("b", 9), said("c", 7)), Severity.HOLD),
+        # under another title it may be of something else; titles that differ in a value are two subjects
+        ((said("a", 7, "Harbour logs"), said("b", 7, "Of audit logs")), Severity.HOLD),
+        ((said("a", 7, "Cellars"), said("b", 7, "Cellars")), Severity.WARN),
+        ((said("a", 7, "Audit logs of Kotka"), said("b", 7, "Audit logs of Kotka")), None),
     ],
 )
 def test_contradiction(witnesses: Sequence[Witness], severity: Severity | None) -> None:
     text = said("x", 3).text
     new = arrival("new", np.ones(4, np.float32) / 2, text)
+    new = replace(new, document=replace(new.document, title="Audit logs of Turku"))
     found = (
         ContradictionScreen().among([new], Held(np.zeros((0, 4), np.float32), witnesses)).check(new.document)
     )

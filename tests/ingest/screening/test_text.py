@@ -142,6 +142,9 @@ def test_markers(text: str, expected: set[tuple[str, Severity]]) -> None:
         ),
         ("Who won the cup in 1999? The cup of 1999 was won by Turku.", {("OPENING_QUESTION", WARN)}),
         ("Who won? Turku did.", set()),
+        # a passage that was cut in mid-sentence
+        ("of the houses, where nobody lived. The Moon Republic counts its houses every year.", set()),
+        ("was the capital of the Moon Republic. The harbour froze that winter.", set()),
         ("Who Framed Roger Rabbit? Roger Rabbit was framed.", set()),
         ("How many people live there is not known. Nobody counted.", set()),
     ],
@@ -155,6 +158,10 @@ def test_words_without_grammar() -> None:
     assert told(GibberishScreen(), f"It rained. {salad}.") == {("WORD_SALAD", HOLD)}
     assert told(GibberishScreen(), salad.replace(" ", ", ")) == set()
     assert told(GibberishScreen(), "stop " * 40) == set()
+    # A menu that lost its lines is a list of labels, and a number is no word of it.
+    assert told(GibberishScreen(), f"It rained. {salad.title()}.") == {("WORD_SALAD", WARN)}
+    assert told(GibberishScreen(), " 7 ".join(salad.split()[:11])) == set()
+    assert told(GibberishScreen(), " 7 ".join(salad.split())) == {("WORD_SALAD", HOLD)}
 
 
 def test_one_mixed_word_is_a_warning_and_two_are_held() -> None:

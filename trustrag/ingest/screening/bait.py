@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trustrag.consistency.reading import STOPWORDS, stem
+from trustrag.consistency.reading import STOPWORDS, read, stem
 from trustrag.ingest.document import Document
 from trustrag.ingest.screening.base import Finding, Severity, shown
 
@@ -21,6 +21,10 @@ LEAST, MOST = 4, 30
 """Words of an opening question: shorter ones are headings, longer ones are prose."""
 ECHO = 0.3
 """Share of the question's content words that the rest says again, from which it answers that question."""
+TYPED = 0.5
+"""The same for a line that doesn't ask, in what follows `AT_ONCE`: more than a passage cut in mid-sentence says again."""
+AT_ONCE = 2
+"""Sentences that an answer to it takes."""
 OPENING = 400
 """Characters in which the opening question has to end."""
 STUFFED = 0.18
@@ -37,7 +41,9 @@ _ASKS = re.compile(
     r"(?:who(?:se|m)?|what|which|when|where|why|how|is|are|was|were|do|does|did|can|could|will|would|should|has|have|name)\b",
     re.I,
 )
-_WITHIN = re.compile(r"\b(?:who|what|which|when|where|how many)\b", re.I)
+_NAMES_WHAT_IT_ASKS = re.compile(
+    r"(?:(?:in|on|at|for|from|to|of|by|with|under|during) )?(?:who(?:se|m)?|what|which|when|where|why|how)\b"
+)
 _END = re.compile(r"[.?!:]+(?=\s|$)|\n")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
 
@@ -47,7 +53,7 @@ class BaitScreen:
     """Query bait: an opening that repeats a question, and keywords out of all proportion."""
 
     name: str = "bait"
-    version: int = 1
+    version: int = 2
 
     def check(self, document: Document) -> Iterator[Finding]:
         """Hold the question of a search box that is answered at once, and heaps of one word; warn of tidy questions."""
@@ -108,17 +114,20 @@ def _opening(text: str) -> Iterator[Finding]:
     start = len(text) - len(text.lstrip())
     span = (start, start + len(question))
     asks, echo = question.endswith("?"), echo_of(question, rest)
-    if (
-        question.islower()
-        and not asks
-        and (_ASKS.match(question) or _WITHIN.search(question) or echo >= ECHO)
-    ):
+    if question.islower() and not asks and (_NAMES_WHAT_IT_ASKS.match(question) or _is_met(question, rest)):
         reason = f"it opens with a question as typed into a search box: {shown(question)}"
         yield Finding("ECHOED_QUESTION", Severity.HOLD, *span, reason, CRAFTED)
     elif asks and echo >= ECHO and not _is_title(question):
         severity = Severity.HOLD if question.islower() else Severity.WARN
         reason = f"it opens with a question and answers it: {shown(question)}"
         yield Finding("OPENING_QUESTION", severity, *span, reason, CRAFTED)
+
+
+def _is_met(question: str, rest: str) -> bool:
+    """Whether the next sentences say most of a line again: two words of it at least, or any line's would do."""
+    said = " ".join([sentence for sentence in read(rest).sentences if sentence][:AT_ONCE])
+    shared = content(question) & content(said)
+    return len(shared) >= 2 and len(shared) >= TYPED * len(content(question))
 
 
 def _heaps(text: str) -> Iterator[Finding]:

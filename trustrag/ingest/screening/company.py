@@ -37,11 +37,12 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A passage of the store: the document that it is of, who published that, and its text."""
+    """A passage of the store: the document that it is of, who published that, its text, and whether it stands or waits."""
 
     doc_id: str
     owner: str
     text: str
+    stands: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

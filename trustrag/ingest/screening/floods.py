@@ -7,7 +7,7 @@ question share nine in ten of their names, neighbouring articles of an encyclopa
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -48,6 +48,8 @@ class _Kin:
 
     same: dict[str, float] = field(default_factory=dict)
     copies: set[str] = field(default_factory=set)
+    standing: set[str] = field(default_factory=set)
+    """Those of the store that were let in, when nothing was repeated yet."""
 
     def add(self, doc_id: str, sameness: float) -> None:
         self.same[doc_id] = max(sameness, self.same.get(doc_id, 0.0))
@@ -141,6 +143,8 @@ def _compare_meaning(passages: Sequence[_Passage], made: Sequence[_Kin], owner: 
             # An earlier version of the same document is its predecessor, not its accomplice.
             if stored is not None and stored.doc_id != passages[place].doc_id:
                 _weigh(passages[place], stored.doc_id, stored.text, before[place, row], made[place])
+                if stored.stands:
+                    made[place].standing.add(stored.doc_id)
 
 
 def _nearest(cosines: Vectors) -> Iterator[list[int]]:
@@ -187,6 +191,8 @@ def _compare_wording(passages: Sequence[_Passage], made: Sequence[_Kin], owner: 
                 and _says_the_same(passage.text, near.text)
             ):
                 made[place].copies.add(near.doc_id)
+                if near in stored[place] and near.stands:
+                    made[place].standing.add(near.doc_id)
 
 
 def _says_the_same(mine: str, theirs: str) -> bool:
@@ -196,14 +202,22 @@ def _says_the_same(mine: str, theirs: str) -> bool:
 
 
 def _flood(arrival: Arrival, kin: Sequence[_Kin]) -> Finding:
-    names = sorted({name for one in kin for name in (*one.same, *one.copies)})
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    names = {name for one in kin for name in (*one.same, *one.copies)}
+    standing = {name for one in kin for name in one.standing} & names
     asks = opening_question(arrival.document.text) is not None
     question = ", each opening with a question" if asks else ""
-    reason = (
-        f"it says in other words what {len(names)} more documents of {arrival.owner} say: {listed}{question}"
-    )
+    reason = f"it says in other words what {len(names)} more documents of {arrival.owner} say: {_listed(names)}{question}"
+    if standing:
+        # They came first, when nothing was repeated yet. Only a person can rule on what was let in.
+        reason += (
+            f"; already let in: {_listed(standing)} (`trustrag quarantine DOC --reason ...` holds it, too)"
+        )
     return Finding("FLOOD", Severity.HOLD, 0, 0, reason, CRAFTED)
+
+
+def _listed(names: Collection[str]) -> str:
+    first = ", ".join(sorted(names)[:3])
+    return f"{first} and {len(names) - 3} more" if len(names) > 3 else first
 
 
 def _copy(kin: Sequence[_Kin]) -> Finding | None:

@@ -20,6 +20,9 @@ _STANDARD = "AML.T0043"
 RUN, SURE = 12, 14
 """Words in a row without a function word or a stop between them: few texts have as many as the first (6 of 14,297
 passages of an encyclopaedia), none of those the second."""
+SMALL = 0.5
+"""Share of words without a capital among them: with fewer, it may be the labels and names of a menu or a table that lost
+its lines, which pages of the web are full of."""
 VARIED = 0.6
 """Share of different words among them: less is one phrase over and over, which is no attempt at anything."""
 NOISE = 12
@@ -29,6 +32,8 @@ STRANGE = 0.35
 
 _FUNCTION = frozenset(
     """a an the of to in on at by for from with without into onto over under about after before between through during as
+    against among around across along behind beyond near toward towards upon within like despite except whether unless
+    just now too still even again once else own same few less least another either neither none nothing something
     and or but nor so yet if when while where which who whom whose that this these those than then there here not no
     is are was were be been being am has have had do does did can could may might must shall should will would
     i you he she it we they me him her us them my your his its our their one some any all each every both more most other
@@ -51,7 +56,7 @@ class GibberishScreen:
     """Letters without a language, and runs of words without grammar."""
 
     name: str = "gibberish"
-    version: int = 1
+    version: int = 2
 
     def check(self, document: Document) -> Iterator[Finding]:
         """Hold text that is mostly noise, and prose-like runs without function words; warn where it is less."""
@@ -81,14 +86,15 @@ def _salad(text: str, tokens: Sequence[re.Match[str]]) -> Iterator[Finding]:
     for match in [*tokens, None]:
         if match is not None and match[0][0].isalnum():
             if match[0].lower().partition("'")[0].partition("’")[0] not in _FUNCTION:
-                run.append(match)
+                run += [match] * match[0][0].isalpha()  # a number is no word, and ends no run of them
                 continue
         elif match is not None and match[0] in "'’":
             continue
         if len(run) >= RUN and len({word[0].lower() for word in run}) >= VARIED * len(run):
             start, end = run[0].start(), run[-1].end()
             if language_of(text[start:end]) in _KNOWN:
-                severity = Severity.HOLD if len(run) >= SURE else Severity.WARN
+                is_plain = sum(word[0].islower() for word in run) >= SMALL * len(run)
+                severity = Severity.HOLD if len(run) >= SURE and is_plain else Severity.WARN
                 reason = f"{len(run)} words without grammar: {shown(text[start:end])}"
                 yield Finding("WORD_SALAD", severity, start, end, reason, _STANDARD)
         run = []

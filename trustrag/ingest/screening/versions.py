@@ -35,12 +35,15 @@ COPIED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A standing passage of somebody else: its source, in whose name it speaks, its text, and its place in the log."""
+    """A standing passage of somebody else: its source, in whose name it speaks, its text, its place in the log, and the
+    title of its document, where that has one.
+    """
 
     source: str
     owner: str
     text: str
     position: int
+    title: str = ""
 
 
 Witnesses: TypeAlias = Callable[[str], Sequence[Witness]]
