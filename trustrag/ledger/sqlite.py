@@ -18,17 +18,20 @@ from trustrag.ledger.connection import FAILURES, failed, translated
 from trustrag.ledger.model import Decision, Ruling, Snapshot, VersionRow
 from trustrag.ledger.rows import (
     CHUNK,
+    RULING,
     SNAPSHOT,
     STANDING,
     VERSION,
     ChunkRow,
     Row,
+    RulingRow,
     StandingRow,
     as_blob,
     as_digest,
     as_integer,
     as_text,
     chunk_row,
+    ruling_row,
     snapshot_row,
     standing_row,
     version_row,
@@ -213,14 +216,13 @@ class Session:
     def add_version(self, item: VersionRow) -> int:
         """Adds the row (whatever its `row` says) and returns its id."""
         cursor = self._run(
-            "INSERT INTO version (doc_id, version, document, source, title, standing, first_chunk,"
+            "INSERT INTO version (doc_id, version, document, source, standing, first_chunk,"
             " chunk_count, admitted, findings, metadata, metadata_digest)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             item.doc_id,
             item.version,
             item.digest.value,
             item.source_name,
-            item.title,
             item.standing,
             item.first_chunk,
             item.chunk_count,
@@ -231,10 +233,9 @@ class Session:
         )
         return int(cursor.lastrowid or 0)
 
-    def set_standing(self, version_rows: Iterable[int], standing: str, *, ruled: int = 0) -> None:
-        """`ruled` is the snapshot of the ruling, if one does this."""
-        rows = [(standing, ruled, row) for row in version_rows]
-        self._many("UPDATE version SET standing = ?, ruled = ? WHERE id = ?", rows)
+    def set_standing(self, version_rows: Iterable[int], standing: str) -> None:
+        """What these versions are called from now on; whether they stand, the standing tree tells."""
+        self._many("UPDATE version SET standing = ? WHERE id = ?", [(standing, row) for row in version_rows])
 
     # -- chunks
 
@@ -288,6 +289,10 @@ class Session:
     def standing_now(self) -> Iterator[StandingRow]:
         """Everything that stands."""
         return map(standing_row, self._iterate(f"SELECT {STANDING} FROM standing WHERE {_NOW}"))
+
+    def standing_count(self) -> int:
+        """How many documents stand."""
+        return self._count(f"standing WHERE {_NOW}")
 
     def moved_in(self, snapshot: int) -> list[StandingRow]:
         """What ended or began in that snapshot."""
@@ -351,26 +356,14 @@ class Session:
             item.reason,
         )
 
+    def rulings(self) -> list[RulingRow]:
+        """All rulings, in the order in which they were made."""
+        return [ruling_row(row) for row in self._rows(f"SELECT {RULING} FROM ruling ORDER BY id")]
+
     def strikes_on(self, source: str) -> list[int]:
         """The snapshots of the rulings that took all of a source away."""
         rows = self._rows("SELECT snapshot FROM ruling WHERE source = ? AND action <> 'restore'", source)
         return [as_integer(row[0], "ruling.snapshot") for row in rows]
-
-    def quarantines(self) -> list[tuple[int, bool, str | None, str | None]]:
-        """(snapshot, whether it struck or else restored, document, source) of these rulings, oldest first."""
-        rows = self._rows(
-            "SELECT snapshot, action <> 'restore', doc_id, source FROM ruling"
-            " WHERE action IN ('quarantine', 'reject', 'restore') ORDER BY id"
-        )
-        return [
-            (
-                as_integer(snapshot, "ruling.snapshot"),
-                bool(struck),
-                None if doc_id is None else as_text(doc_id, "ruling.doc_id"),
-                None if source is None else as_text(source, "ruling.source"),
-            )
-            for snapshot, struck, doc_id, source in rows
-        ]
 
     # -- following and filtering
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vector
 
 _MAX_SPANS = 16
 _MAX_ENTRIES = 4096
+_MAX_HIDDEN = 20  # named in one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Memory:
     entries: dict[bytes, StandingEntry] = field(default_factory=dict)
     spans: dict[tuple[int, tuple[str, ...] | None], Ids] = field(default_factory=dict)
     past: Kept = field(default_factory=dict)
+    hidden: dict[int, tuple[UnprovedPassage, ...]] = field(default_factory=dict)
 
 
 class View:
@@ -88,6 +90,10 @@ class View:
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first."""
         return self._session.snapshots()
+
+    def checkpoint(self, version: int) -> bytes:
+        """The signed note that was published with a snapshot. Raises LedgerError where it is missing."""
+        return self._session.checkpoint(version)
 
     def head(self) -> Head:
         """The signed checkpoint and, proved to be in it, the snapshot. Raises NotFoundError as `snapshot`."""
@@ -238,9 +244,9 @@ class View:
     def _ruled_against(self, source: str, struck: Sequence[VersionRow]) -> set[str]:
         """The documents that a ruling quarantined and none restored; withdrawing alone is no doubt, but may follow one."""
         rulings: dict[str | None, list[tuple[int, bool]]] = {}
-        for snapshot, quarantined, doc_id, whole in self._session.quarantines():
-            if whole in (None, source):
-                rulings.setdefault(doc_id, []).append((snapshot, quarantined))
+        for row in self._session.rulings():
+            if row.source in (None, source) and row.action != "withdraw":
+                rulings.setdefault(row.doc_id, []).append((row.snapshot, row.action != "restore"))
         found = set()
         for row in struck:
             over = [*rulings.get(row.doc_id, ()), *rulings.get(None, ())]
@@ -293,6 +299,32 @@ class View:
         for stay in self._session.standing_now():
             first, count = spans.get(stay.version, (0, 0))
             yield Digest.of(stay.entry), range(first, first + count)
+
+    def hidden(self) -> Sequence[UnprovedPassage]:
+        """See `StoreView`: documents of which an entry stands, and whose version row does not say so, or is missing.
+
+        Told by counting, once for each snapshot: rows that were bent so that the numbers agree are the audit's business.
+        """
+        if self._at is not None or self._snapshot is None:
+            return ()
+        known = self._memory.hidden.get(self._snapshot.version)
+        if known is None:
+            self._memory.hidden.clear()
+            known = self._memory.hidden[self._snapshot.version] = tuple(self._hidden())
+        return known
+
+    def _hidden(self) -> Iterator[UnprovedPassage]:
+        spans = self._standing_spans(None)
+        if len(spans) == self._session.standing_count():
+            return
+        active = set(spans[:, 0].tolist())
+        rows = (row for row in self._session.standing_now() if row.version not in active)
+        for row in islice(rows, _MAX_HIDDEN):
+            reason = (
+                f"{Refusal.NOT_IN_SNAPSHOT}: {row.doc_id} stands, and its row in table version does not say so, or is"
+                " missing: see trustrag audit"
+            )
+            yield UnprovedPassage(-1, row.doc_id, 0, Refusal.NOT_IN_SNAPSHOT, reason)
 
     def has_field(self, name: str) -> bool:
         """Whether any standing document has a metadata field of this name, as far as the unsigned rows tell."""
@@ -363,9 +395,7 @@ class View:
             tuple(self._log.logged(at, size) for _, at in entry.reviews),
         )
         vector = self._vectors.row(chunk.id)
-        return StoredPassage(
-            chunk.id, chunk.text, version.metadata, vector, evidence, version.title, version.source_name
-        )
+        return StoredPassage(chunk.id, chunk.text, version.metadata, vector, evidence, version.source_name)
 
     def _version(self, row: int) -> VersionRow:
         if row not in self._versions:
