@@ -67,10 +67,14 @@ class Moves:
 class Annals:
     """All acts of one ledger, oldest first, and what moved with each."""
 
-    def __init__(self, acts: Sequence[Act], moves: Moves, signed: Signed) -> None:
+    def __init__(
+        self, acts: Sequence[Act], moves: Moves, rulings: Sequence[RulingRow], signed: Signed
+    ) -> None:
         self._acts = {act.sealed.version: act for act in acts}
         self._moves = moves
         self._signed = signed
+        self._rulings = rulings
+        self._settled = {(row.doc_id, row.version) for row in rulings if row.action == "reject"}
         self._successors = {(one.doc_id, at) for at, rows in moves.began.items() for one in rows}
         self._withdrawn: dict[int, tuple[WithdrawalStatement, ...]] = {}
         self._rejected: set[Digest] = set()  # ingests of which the log has a rejection
@@ -127,8 +131,8 @@ class Annals:
     def called(
         self, version: VersionRow, stays: Sequence[StandingRow], entry: StandingEntry
     ) -> frozenset[str]:
-        """What its row may call this version: one word, or two where it cannot be told which (one rejection may not have
-        been enough, or nobody knows whose key signed it). None where nothing that was signed took it out.
+        """What its row may call this version: one word, or two where nobody knows whose key signed it; none where nothing
+        that was signed took it out. Whether a rejection was enough, its ruling says.
         """
         last = stays[-1]
         if last.until is None and last.since is not None:
@@ -146,9 +150,12 @@ class Annals:
         publisher = self._signed.publisher(entry) if sources else None
         if publisher in sources or any(said.doc_id == version.doc_id for said in later):
             return frozenset({"withdrawn"})
-        rejected = last.since is None and self._rejected and self._signed.subject(entry) in self._rejected
-        either = rejected or (sources and publisher is None)
-        return frozenset({"quarantined", "withdrawn"} if either else {"quarantined"})
+        if (version.doc_id, version.version) in self._settled and self._is_rejected(entry):
+            return frozenset({"withdrawn"})
+        return frozenset({"quarantined", "withdrawn"} if sources and publisher is None else {"quarantined"})
+
+    def _is_rejected(self, entry: StandingEntry) -> bool:
+        return self._signed.subject(entry) in self._rejected
 
     def approved(self, entry: StandingEntry) -> set[tuple[Digest, int]]:
         """The approvals in the log of what waits under this entry, that came after its admission."""
@@ -156,10 +163,10 @@ class Annals:
 
     # -- rulings
 
-    def rulings(self, rows: Sequence[RulingRow], source_of: Callable[[int], str | None]) -> Iterator[Problem]:
+    def rulings(self, source_of: Callable[[int], str | None]) -> Iterator[Problem]:
         """What rows of `ruling` say otherwise than the snapshots; `source_of` tells whose key signed a version's row."""
         before, by_snapshot = 0, dict[int, list[RulingRow]]()
-        for row in rows:
+        for row in self._rulings:
             if row.snapshot < before or not self._follows(row):
                 yield Problem(f"ruling {row.id}", f"its row is not what snapshot {row.snapshot} did")
             before = row.snapshot

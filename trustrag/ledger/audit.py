@@ -218,7 +218,11 @@ class _Audit:
                 yield Problem(f"standing of {row.doc_id!r}", fault, row.doc_id)
         if [act.sealed.version for act in self._acts] != list(range(1, newest + 1)):
             return  # a snapshot that cannot be read was named, and what it did is not known
-        annals, nodes, sound = Annals(self._acts, moves, self._signed), dict[int, bytes](), True
+        annals, nodes, sound = (
+            Annals(self._acts, moves, self._session.rulings(), self._signed),
+            dict[int, bytes](),
+            True,
+        )
         self._annals = annals
         for problem in annals.roots(nodes):
             sound = False
@@ -335,7 +339,7 @@ class _Audit:
 
     def _rulings(self) -> Iterator[Problem]:
         if self._annals is not None:
-            yield from self._annals.rulings(self._session.rulings(), self._source_of)
+            yield from self._annals.rulings(self._source_of)
 
     def _source_of(self, version_row: int) -> str | None:
         """The source whose key signed a version; None where that cannot be told."""

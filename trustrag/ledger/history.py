@@ -167,7 +167,8 @@ def swept(session: Session, log: Log, source: str, sources: Sources, last: Snaps
     Which snapshots were such rulings, rows tell; that one left nothing of the source standing, and that nobody
     withdrew the document itself, was signed. Raises LedgerError where the rows are not what was signed.
     """
-    strikes = {version for version in session.strikes_on(source) if 0 < version <= last.version}
+    rulings = (row for row in session.rulings() if row.source == source and row.action != "restore")
+    strikes = {row.snapshot for row in rulings if 0 < row.snapshot <= last.version}
     if not strikes:
         return []
     history = sealed(session, log, min(strikes) - 1, last)

@@ -7,9 +7,10 @@ means is proved elsewhere.
 import json
 from typing import NamedTuple
 
-from trustrag.errors import LedgerError
+from trustrag.errors import LedgerError, MalformedError
 from trustrag.ledger.model import Snapshot, VersionRow
 from trustrag.provenance.canonical import Digest
+from trustrag.provenance.checkpoint import Note
 from trustrag.provenance.standing import ChunkLeaf
 
 Row = tuple[object, ...]
@@ -103,6 +104,17 @@ def as_blob(value: object, what: str, size: int | None = None) -> bytes:
 
 def as_digest(value: object, what: str) -> Digest:
     return Digest(as_blob(value, what, 32))
+
+
+def as_note(data: bytes, version: int) -> bytes:
+    """The signed note of a snapshot. Raises MalformedError where it is none."""
+    try:
+        Note.parse(data)
+    except MalformedError as error:
+        raise MalformedError(
+            f"the checkpoint of snapshot {version} (table snapshot of ledger.db): {error}"
+        ) from error
+    return data
 
 
 def snapshot_row(row: Row) -> Snapshot:

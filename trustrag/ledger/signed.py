@@ -12,6 +12,8 @@ from typing import TypeVar
 from trustrag.errors import LedgerError
 from trustrag.ledger.history import Publisher
 from trustrag.ledger.model import Snapshot, VersionRow
+from trustrag.ledger.rows import StandingRow
+from trustrag.ledger.standing import entry_of
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.standing import StandingEntry
@@ -70,6 +72,19 @@ class Signed:
         sealed = self.sealed_with(entry.ingest_index)
         if sealed != version.admitted:
             yield f"its row says that it came in with snapshot {version.admitted}, and that was {sealed}"
+
+    def require(self, version: VersionRow, stays: Sequence[StandingRow], stands: bool) -> None:
+        """Raises LedgerError for what a row says otherwise; `stays` are its own, and `stands` is what the tree says."""
+        name = f"{version.doc_id} version {version.version} in ledger.db"
+        if not stays:
+            raise LedgerError(f"{name}: its entry in table standing is missing: see trustrag audit")
+        if (version.standing == "active") != stands:
+            told = "it stands" if stands else "it does not stand"
+            raise LedgerError(
+                f"{name}: its row says that it is {version.standing}, and {told}: see trustrag audit"
+            )
+        for what in self.differences(version, entry_of(stays[-1])):
+            raise LedgerError(f"{name}: {what}: see trustrag audit")
 
     def publisher(self, entry: StandingEntry) -> str | None:
         """The source whose key signed what this entry is of; None where it is nobody's, or nobody is asked."""

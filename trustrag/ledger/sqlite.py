@@ -29,6 +29,7 @@ from trustrag.ledger.rows import (
     as_blob,
     as_digest,
     as_integer,
+    as_note,
     as_text,
     chunk_row,
     ruling_row,
@@ -111,7 +112,9 @@ class Session:
         """How many rows of the vector file count."""
         text = self.settings().get("vectors", "")
         if not (text.isascii() and text.isdigit() and len(text) < 16):
-            raise LedgerError("ledger.db does not say how many vectors there are")
+            raise LedgerError(
+                "row 'vectors' of table setting in ledger.db is no number: restore it from a backup"
+            )
         return int(text)
 
     # -- the log
@@ -157,11 +160,12 @@ class Session:
         return None if row is None else snapshot_row(row)
 
     def snapshots(self) -> list[Snapshot]:
-        return [snapshot_row(row) for row in self._rows(f"SELECT {SNAPSHOT} FROM snapshot ORDER BY version")]
+        return list(map(snapshot_row, self._rows(f"SELECT {SNAPSHOT} FROM snapshot ORDER BY version")))
 
     def checkpoint(self, version: int) -> bytes:
-        """The signed note that was published with that snapshot."""
-        return self._blob("SELECT checkpoint FROM snapshot WHERE version = ?", version, f"snapshot {version}")
+        """The signed note that was published with that snapshot. Raises MalformedError for what is none."""
+        sql = "SELECT checkpoint FROM snapshot WHERE version = ?"
+        return as_note(self._blob(sql, version, f"snapshot {version}"), version)
 
     def put_checkpoint(self, version: int, checkpoint: bytes) -> None:
         self._run("UPDATE snapshot SET checkpoint = ? WHERE version = ?", checkpoint, version)
@@ -302,6 +306,11 @@ class Session:
         """All stays of one version, oldest first."""
         return self._standing("version = ? ORDER BY id", version_row)
 
+    def orphans(self, doc_id: str) -> int:
+        """How many stays are filed under this document, of versions that it does not have. Reads all that ever stood."""
+        mine = "(SELECT id FROM version WHERE doc_id = standing.doc_id)"
+        return self._count(f"standing WHERE doc_id = ? AND version NOT IN {mine}", doc_id)
+
     def all_standing(self) -> Iterator[tuple[StandingRow, int]]:
         """Everything that stands, stood or waits, each with its bucket."""
         rows = self._iterate(f"SELECT {STANDING}, bucket FROM standing ORDER BY id")
@@ -359,11 +368,6 @@ class Session:
     def rulings(self) -> list[RulingRow]:
         """All rulings, in the order in which they were made."""
         return [ruling_row(row) for row in self._rows(f"SELECT {RULING} FROM ruling ORDER BY id")]
-
-    def strikes_on(self, source: str) -> list[int]:
-        """The snapshots of the rulings that took all of a source away."""
-        rows = self._rows("SELECT snapshot FROM ruling WHERE source = ? AND action <> 'restore'", source)
-        return [as_integer(row[0], "ruling.snapshot") for row in rows]
 
     # -- following and filtering
 
@@ -478,8 +482,8 @@ class Session:
         except (TypeError, ValueError, OverflowError):
             raise LedgerError("ledger.db holds something else where only integers belong") from None
 
-    def _count(self, table: str) -> int:
-        row = self._row(f"SELECT count(*) FROM {table}")
+    def _count(self, table: str, *values: Value) -> int:
+        row = self._row(f"SELECT count(*) FROM {table}", *values)
         return as_integer(row[0] if row else None, f"number of rows of {table}")
 
     def _blob(self, sql: str, key: int, what: str) -> bytes:

@@ -8,10 +8,11 @@ import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
 from trustrag.ledger import waiting
-from trustrag.ledger.history import Step, course
+from trustrag.ledger.history import Publisher, Step, course
 from trustrag.ledger.log import Log, Proved, node_of
 from trustrag.ledger.model import Held, Said, Snapshot, SourceRows, VersionRow
 from trustrag.ledger.rows import ChunkRow
+from trustrag.ledger.signed import Signed
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import Kept, StandingTree
 from trustrag.ledger.vectors import VectorFile
@@ -80,7 +81,14 @@ class View:
     # -- what was sealed
 
     def snapshot(self) -> Snapshot:
-        """The newest snapshot, or the one this view is of. Raises NotFoundError when there is none."""
+        """The newest snapshot, or the one this view is of. Raises NotFoundError when there is none, LedgerError when there
+        has to be one.
+        """
+        if self._snapshot is None and self._at is None and self._log.size:
+            raise LedgerError(
+                f"table snapshot in ledger.db has lost all its rows, and the log has {self._log.size} entries: restore"
+                " ledger.db from a backup"
+            )
         if self._snapshot is None:
             raise NotFoundError(
                 "nothing has been sealed yet" if self._at is None else f"no snapshot {self._at}"
@@ -183,6 +191,24 @@ class View:
         """All versions of a document, oldest first; none for a name that nobody took in."""
         return self._session.versions(doc_id)
 
+    def signed_versions(self, doc_id: str, publisher: Publisher) -> list[VersionRow]:
+        """The same, each held against what was signed about it; only findings, and why it does not stand, rest on rows.
+
+        Raises LedgerError where a row disagrees, or is missing although the document is known, MalformedError where an
+        envelope is none.
+        """
+        versions, size = self.versions(doc_id), self._log.size
+        if self._session.orphans(doc_id):
+            raise LedgerError(
+                f"rows of {doc_id} are missing in table version of ledger.db: see trustrag audit"
+            )
+        signed = Signed(lambda index: self._log.proved(index, size), self.snapshots(), publisher)
+        standing = self.standing(doc_id)
+        for version in versions:
+            stands = standing is not None and standing.row == version.row
+            signed.require(version, self._session.standing_of(version.row), stands)
+        return versions
+
     def documents(self) -> Iterator[VersionRow]:
         """The newest version of each document, by document id. To be used up within the view."""
         for _, versions in groupby(self._session.all_versions(), key=lambda row: row.doc_id):
@@ -244,9 +270,9 @@ class View:
     def _ruled_against(self, source: str, struck: Sequence[VersionRow]) -> set[str]:
         """The documents that a ruling quarantined and none restored; withdrawing alone is no doubt, but may follow one."""
         rulings: dict[str | None, list[tuple[int, bool]]] = {}
-        for row in self._session.rulings():
-            if row.source in (None, source) and row.action != "withdraw":
-                rulings.setdefault(row.doc_id, []).append((row.snapshot, row.action != "restore"))
+        for ruling in self._session.rulings():
+            if ruling.source in (None, source) and ruling.action != "withdraw":
+                rulings.setdefault(ruling.doc_id, []).append((ruling.snapshot, ruling.action != "restore"))
         found = set()
         for row in struck:
             over = [*rulings.get(row.doc_id, ()), *rulings.get(None, ())]
@@ -417,7 +443,10 @@ class View:
         if entry is None:
             if len(entries) >= _MAX_ENTRIES:
                 entries.clear()
-            entry = entries[data] = StandingEntry.parse(data)
+            try:
+                entry = entries[data] = StandingEntry.parse(data)
+            except MalformedError as error:
+                raise MalformedError(f"its entry in table standing of ledger.db is none: {error}") from error
         return entry
 
     def _chunk_path(self, version: VersionRow, index: int) -> tuple[bytes, ...]:
