@@ -31,7 +31,6 @@ class StoredPassage:
     metadata: bytes
     vector: bytes
     evidence: Evidence
-    title: str
     source_name: str
 
 
@@ -109,6 +108,9 @@ class StoreView(Protocol):
 
     def active(self, doc_id: str) -> Placed | None:
         """Where what stands of this document lies."""
+
+    def hidden(self) -> Sequence[UnprovedPassage]:
+        """Some of the documents that stand and that `select` is kept from finding, as far as that is quick to tell."""
 
     def chunk_total(self) -> int:
         """All ids are below this."""

@@ -13,7 +13,7 @@ from tests.attacks.scene import ATTACKS, Attack, World, build, staged
 
 MODULES = (
     *("passages", "history", "rollback", "witnesses", "signatures", "keys", "reviews", "files"),
-    "published",
+    *("published", "columns"),
 )
 WIDTHS = (44, 44, 36)  # of the three columns, in characters
 

@@ -187,7 +187,7 @@ def test_restore_means_the_newest(scene: Scene) -> None:
     scene.sql(f"UPDATE version SET standing = 'quarantined' WHERE {rows} 1")
     scene.fails(NotFoundError, "has nothing to restore", restore)
     scene.audit_names(
-        "'retention.txt' version 1: is called quarantined, and what stood after it says otherwise"
+        "'retention.txt' version 1: is called quarantined, and what was signed makes it superseded"
     )
 
 
@@ -304,11 +304,9 @@ def restore_acme(scene: Scene) -> object:
 def test_restored_source_is_what_stood(scene: Scene) -> None:
     with scene.open() as operator:
         operator.rule("withdraw", source="acme", reason="it was broken into")
-    ruled = "(SELECT max(version) FROM snapshot)"
     rows = "doc_id = 'retention.txt' AND version ="
-    scene.sql(f"UPDATE version SET standing = 'superseded', ruled = 0 WHERE {rows} 2")
-    scene.sql(f"UPDATE version SET standing = 'withdrawn', ruled = {ruled} WHERE {rows} 1")
-    scene.sql(f"UPDATE version SET ruled = {ruled} WHERE doc_id IN ('recalled.txt', 'doubtful.txt')")
+    scene.sql(f"UPDATE version SET standing = 'superseded' WHERE {rows} 2")
+    scene.sql(f"UPDATE version SET standing = 'withdrawn' WHERE {rows} 1")
     scene.sql(
         "INSERT INTO ruling (snapshot, action, source, reason) SELECT snapshot, action, 'acme', 'x' FROM ruling"
     )

@@ -235,7 +235,7 @@ def test_flip_quarantined(scene: Scene) -> None:
     scene.sql("UPDATE version SET standing = 'active' WHERE doc_id = 'doubtful.txt'")
     shutil.rmtree(scene.folder / "index")
     scene.refuses_passage(Refusal.NOT_IN_SNAPSHOT, "doubtful.txt", "Does the red filter need cleaning?")
-    scene.audit_names("'doubtful.txt' version 1: is called active, and the standing tree says otherwise")
+    scene.audit_names("'doubtful.txt' version 1: is called active, and what was signed makes it quarantined")
 
 
 @attack(
@@ -243,7 +243,7 @@ def test_flip_quarantined(scene: Scene) -> None:
     "its entry does not lead to the signed root",
 )
 def test_flip_withdrawn(scene: Scene) -> None:
-    scene.sql("UPDATE version SET standing = 'active', ruled = 0 WHERE doc_id = 'recalled.txt'")
+    scene.sql("UPDATE version SET standing = 'active' WHERE doc_id = 'recalled.txt'")
     scene.sql("UPDATE standing SET until = NULL WHERE doc_id = 'recalled.txt'")
     shutil.rmtree(scene.folder / "index")
     scene.refuses_passage(Refusal.NOT_IN_SNAPSHOT, "recalled.txt", "What does the blue filter hold back?")
@@ -375,7 +375,7 @@ def test_other_collections_passage(scene: Scene) -> None:
         database.execute("ATTACH DATABASE ? AS other", (str(other / "ledger.db"),))
         for table, columns, there in (
             ("chunk", "text_digest vector_digest nodes text span_start span_end", theirs),
-            ("version", "document metadata_digest metadata title", 1),
+            ("version", "document metadata_digest metadata", 1),
         ):
             where = f"id = {ours}" if table == "chunk" else "doc_id = 'retention.txt' AND standing = 'active'"
             for column in columns.split():
@@ -393,7 +393,7 @@ def test_other_collections_passage(scene: Scene) -> None:
     ]
     (scene.folder / "vectors.f32").write_bytes(data)
     scene.refuses_passage(Refusal.NOT_IN_SNAPSHOT, "retention.txt")
-    scene.audit_names("is not the envelope that it names")
+    scene.audit_names("'retention.txt' version 2: its row differs from its standing entry")
 
 
 @attack("another embedder in trustrag.toml", "its digest is compared with the one the vectors were made with")

@@ -229,7 +229,7 @@ def test_edited_rows_before_going_back(scene: Scene) -> None:
 def test_rollback_brings_no_withdrawn_document_back(scene: Scene) -> None:
     scene.sql("DELETE FROM ruling")
     scene.sql("UPDATE snapshot SET action = 'publish', reason = NULL WHERE version > 4")
-    scene.sql("UPDATE version SET standing = 'superseded', ruled = 0 WHERE doc_id = 'recalled.txt'")
+    scene.sql("UPDATE version SET standing = 'superseded' WHERE doc_id = 'recalled.txt'")
     with scene.open() as operator:
         done = operator.history.rollback(THEN, reason="a bad week")
     assert {one.doc_id for one in done.step.left_out} == {"recalled.txt", "doubtful.txt"}

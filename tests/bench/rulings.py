@@ -160,7 +160,7 @@ def batch_of(numbers: range, embedder: HashEmbedder, identity: EmbedderId) -> It
     review = review_of(ingested)
     for claim, text, row in zip(claims, texts, vectors, strict=True):
         stored = (StoredText(text, 0, len(text)),)
-        yield Admission(claim, sourced, ingested, (review,), "", METADATA, stored, row[None, :], "acme")
+        yield Admission(claim, sourced, ingested, (review,), METADATA, stored, row[None, :], "acme")
 
 
 if __name__ == "__main__":

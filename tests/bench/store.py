@@ -110,4 +110,4 @@ def admissions(numbers: range, source: str, vectors: Vectors) -> Iterator[Admiss
     review = review_of(ingested)
     for number, claim, stored in zip(numbers, claims, texts, strict=True):
         mine = vectors[number * CHUNKS : (number + 1) * CHUNKS]
-        yield Admission(claim, sourced, ingested, (review,), "", metadata, stored, mine, source)
+        yield Admission(claim, sourced, ingested, (review,), metadata, stored, mine, source)

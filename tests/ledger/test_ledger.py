@@ -65,7 +65,7 @@ def test_what_is_admitted_is_proved(ledger: Ledger) -> None:
     assert (proved.text, proved.doc_id, proved.version, proved.index) == ("two", "a", 1, 1)
     assert proved.metadata == {"year": 2026, "share": 0.5}
     assert second.vector == Draft("a", 1, ("one", "two", "three")).vectors[1].tobytes()
-    assert (second.title, second.source_name) == ("Title of a", "acme")
+    assert second.source_name == "acme"
 
 
 def test_a_new_version_supersedes_the_old(ledger: Ledger) -> None:
@@ -405,7 +405,7 @@ def test_an_admission_must_agree_with_its_statements(ledger: Ledger) -> None:
     nan = good.vectors.copy()
     nan[0, 0] = np.nan
     surrogate = replace(good, chunks=(good.chunks[0], replace(good.chunks[1], text="\ud800")))
-    for admission in (replace(good, vectors=nan), surrogate, replace(good, title="\ud800")):
+    for admission in (replace(good, vectors=nan), surrogate, replace(good, findings=("\ud800",))):
         with pytest.raises(MalformedError):
             ledger.admit([admission], SEALER, NOW)
     for caller in (

@@ -32,7 +32,7 @@ def hold(ledger: Ledger, version: int = 2, doc_id: str = "a", *texts: str) -> En
 
 def decide(ledger: Ledger, envelope: Envelope | None, settles: bool = False, **changes: object) -> int:
     kind = "assign" if envelope is None else changes.pop("action", "approve")
-    decision = Decision(kind, "a", 2, "why", envelope, settles)  # type: ignore[arg-type]
+    decision = Decision(kind, "a", 2, "wrong", envelope, settles)  # type: ignore[arg-type]
     return ledger.decide(replace(decision, **changes), SEALER, NOW).version  # type: ignore[arg-type]
 
 

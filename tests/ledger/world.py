@@ -136,7 +136,6 @@ def admissions(drafts: Sequence[Draft]) -> list[Admission]:
             source=sourced,
             ingest=ingested,
             reviews=() if draft.quarantined else (review,),
-            title=f"Title of {draft.doc_id}",
             metadata=draft.encoded_metadata,
             chunks=tuple(StoredText(text, at, at + len(text)) for at, text in enumerate(draft.texts)),
             vectors=draft.vectors,

@@ -60,8 +60,7 @@ def test_an_honest_store_has_nothing_wrong(ws: Workspace) -> None:
 
 def test_an_edited_text_is_named(ws: Workspace) -> None:
     change(ws, "UPDATE chunk SET text = 'Audit logs are burnt.' WHERE id = 0")
-    assert any(line.startswith("a.md:0: TAMPERED_TEXT") for line in problems(ws))
-    assert not any("b.md" in line or "c.md" in line for line in problems(ws))
+    assert problems(ws) == ["'a.md' version 1 chunk 0: its text was changed: TAMPERED_TEXT"]
 
 
 def test_a_swapped_vector_is_named(ws: Workspace) -> None:
@@ -69,15 +68,14 @@ def test_a_swapped_vector_is_named(ws: Workspace) -> None:
     file = ws.folder / "vectors.f32"
     rows = file.read_bytes()
     file.write_bytes(rows[ROW : 2 * ROW] + rows[:ROW] + rows[2 * ROW :])
-    found = problems(ws)
-    for name in ("a.md", "b.md"):
-        assert any(line.startswith(f"{name}:0: TAMPERED_VECTOR") for line in found)
-    assert not any(line.startswith("c.md") for line in found)
+    assert problems(ws) == [
+        f"'{name}' version 1 chunk 0: its vector was changed: TAMPERED_VECTOR" for name in ("a.md", "b.md")
+    ]
 
 
 def test_edited_metadata_is_named(ws: Workspace) -> None:
     change(ws, "UPDATE version SET metadata = ? WHERE doc_id = 'b.md'", b'{"trusted":true}')
-    assert any(line.startswith("b.md:0: TAMPERED_METADATA") for line in problems(ws))
+    assert problems(ws) == ["'b.md' version 1: its metadata was changed: TAMPERED_METADATA"]
 
 
 @pytest.mark.parametrize("index", range(5))
@@ -92,8 +90,9 @@ def test_a_forged_signature_is_named_wherever_it_stands_in_the_log(ws: Workspace
     forged = json.dumps(envelope, separators=(",", ":"), sort_keys=True).encode()
     change(ws, "UPDATE entry SET envelope = ? WHERE idx = ?", forged, index)
     found = problems(ws)
-    assert any(line.startswith(f"log entry {index}: ") for line in found)
-    assert any("BAD_SIGNATURE" in line for line in found)
+    assert [line for line in found if line.startswith("log entry")] == [
+        f"log entry {index}: its envelope was changed"
+    ]
 
 
 def test_a_lost_chunk_and_a_lost_entry_are_named(ws: Workspace) -> None:

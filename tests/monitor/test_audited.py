@@ -65,8 +65,8 @@ def test_only_what_is_new_is_proved(ws: Workspace) -> None:
         ("UPDATE chunk SET text = 'Audit logs are burnt.' WHERE id = 0", "its text was changed"),
         ("UPDATE version SET metadata = x'7b7d' WHERE doc_id = 'a'", "its metadata was changed"),
         ("UPDATE chunk SET vector_digest = zeroblob(32) WHERE id = 1", "its vector was changed"),
-        ("UPDATE standing SET until = 2 WHERE doc_id = 'a'", "does not lead to the root"),
-        ("UPDATE entry SET envelope = x'00' WHERE idx = 1", "is not the envelope"),
+        ("UPDATE standing SET until = 2 WHERE doc_id = 'a'", "it ended before it began"),
+        ("UPDATE entry SET envelope = x'00' WHERE idx = 1", "its envelope was changed"),
         ("DELETE FROM version_term", "filter terms"),
     ],
 )

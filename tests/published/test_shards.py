@@ -39,7 +39,7 @@ def entry(doc_id: str, count: int) -> StandingEntry:
 
 def filed(doc_id: str, first: int, *texts: str, bucket: int = 3) -> Filed:
     chunks = tuple(Chunk(text, at, at + len(text), ONE, ONE) for at, text in enumerate(texts))
-    record = Record(entry(doc_id, len(texts)), first, "acme", "", b'{"a":1.5}', ONE, chunks)
+    record = Record(entry(doc_id, len(texts)), first, "acme", b'{"a":1.5}', ONE, chunks)
     return Filed(record, bucket, (term_hash("a", "1.5"),))
 
 

@@ -202,9 +202,37 @@ def test_refused_ones_are_replaced_to_the_end_of_the_index(store: Store) -> None
 
 def test_a_lying_filter_column_changes_nothing(store: Store) -> None:
     store.edit("UPDATE version SET source = 'wiki' WHERE doc_id = 'a/3'")
-    report = store.search("alpha 3", sources=["wiki"])
+    for sources in (["wiki"], ["acme"], None):
+        report = store.search("alpha 3", sources=sources)
+        assert "a/3" not in doc_ids(report)
+        (refused,) = report.refused
+        assert (refused.doc_id, refused.refusal) == ("a/3", Refusal.TAMPERED_METADATA)
+        assert "its row says that it is of source wiki, and acme signed it" in refused.reason
+        assert report.faults == ()
+
+
+def test_a_lying_filter_term_is_told_by_what_was_signed(store: Store) -> None:
+    store.edit(
+        "UPDATE version_term SET version = 99 WHERE version = (SELECT id FROM version WHERE doc_id = 'w/3')"
+    )
+    report = store.search("alpha 3", where={"lang": "de"}, k=24)
+    assert "w/3" not in doc_ids(report)
+    assert [(one.doc_id, one.refusal) for one in report.refused] == [("w/3", Refusal.TAMPERED_METADATA)]
+    assert "the rows that filters go by leave it out" in report.refused[0].reason
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM version WHERE doc_id = 'a/3'",
+        "UPDATE version SET standing = 'superseded' WHERE doc_id = 'a/3'",
+    ],
+)
+def test_what_a_version_row_hides_is_told(store: Store, statement: str) -> None:
+    store.edit(statement)
+    report = store.search("alpha 3")
     assert "a/3" not in doc_ids(report)
-    assert any("the filter leaves out" in fault for fault in report.faults)
+    assert [(one.doc_id, one.refusal) for one in report.refused] == [("a/3", Refusal.NOT_IN_SNAPSHOT)]
 
 
 def test_reading_a_document_that_another_hides_behind_is_refused(store: Store) -> None:

@@ -196,7 +196,6 @@ class _Ready:
             source=self.source,
             ingest=ingest,
             reviews=reviews,
-            title=item.document.title,
             metadata=item.metadata,
             chunks=tuple(StoredText(chunk.text, chunk.start, chunk.end) for chunk in item.chunks),
             vectors=self.vectors,

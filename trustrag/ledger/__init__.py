@@ -1,7 +1,7 @@
 """The memory: documents, what stands of them, and the log that proves it. See `Ledger`."""
 
 from trustrag.ledger.audit import check
-from trustrag.ledger.history import Publisher, Sealed, Step
+from trustrag.ledger.history import Publisher, Sealed, Step, publisher_under
 from trustrag.ledger.ledger import Ledger
 from trustrag.ledger.model import (
     Action,
@@ -54,4 +54,5 @@ __all__ = [
     "joined",
     "matches",
     "planned",
+    "publisher_under",
 ]

@@ -129,9 +129,9 @@ def _require_shapes(admission: Admission, dimension: int) -> None:
     if any(not 0 <= chunk.start <= chunk.end for chunk in admission.chunks):
         raise ValueError(f"{doc_id}: a chunk's span is no span")
     try:
-        "\0".join((admission.title, admission.source_name, *admission.findings)).encode()
+        "\0".join((admission.source_name, *admission.findings)).encode()
     except UnicodeEncodeError:
-        raise MalformedError(f"{doc_id}: its title or a finding holds half a surrogate pair") from None
+        raise MalformedError(f"{doc_id}: a finding holds half a surrogate pair") from None
 
 
 def _leaves(admission: Admission) -> tuple[ChunkLeaf, ...]:

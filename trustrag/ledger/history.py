@@ -7,14 +7,15 @@ root of each snapshot, and who published what against the key that signed it.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from trustrag.errors import LedgerError
+from trustrag.errors import LedgerError, SignatureError
 from trustrag.ledger.log import Log
 from trustrag.ledger.model import Snapshot
 from trustrag.ledger.rows import StandingRow
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import EMPTY_TREE, Replay
 from trustrag.provenance.canonical import Digest
-from trustrag.provenance.envelope import Envelope
+from trustrag.provenance.envelope import Envelope, verify
+from trustrag.provenance.policy import Policy
 from trustrag.provenance.standing import StandingEntry
 from trustrag.provenance.statement import (
     RollbackStatement,
@@ -29,6 +30,23 @@ Publisher: TypeAlias = Callable[[Envelope], str | None]
 STRIKES = ("quarantine", "withdraw")
 """The actions that take out what stood."""
 _LOGGED_WITH = ("withdraw", "rollback")  # the actions of which the log says more than the snapshot does
+
+
+def publisher_under(policy: Policy) -> Publisher:
+    """Tells whose key of this policy signed an attestation, whether or not it may still sign."""
+    keys = {known.key.key_id: (source.name, known.key) for source in policy.sources for known in source.keys}
+
+    def publisher(envelope: Envelope) -> str | None:
+        if envelope.key_id not in keys:
+            return None
+        name, key = keys[envelope.key_id]
+        try:
+            verify(envelope, key)
+        except SignatureError:
+            return None
+        return name
+
+    return publisher
 
 
 class Sources:
@@ -149,7 +167,8 @@ def swept(session: Session, log: Log, source: str, sources: Sources, last: Snaps
     Which snapshots were such rulings, rows tell; that one left nothing of the source standing, and that nobody
     withdrew the document itself, was signed. Raises LedgerError where the rows are not what was signed.
     """
-    strikes = {version for version in session.strikes_on(source) if 0 < version <= last.version}
+    rulings = (row for row in session.rulings() if row.source == source and row.action != "restore")
+    strikes = {row.snapshot for row in rulings if 0 < row.snapshot <= last.version}
     if not strikes:
         return []
     history = sealed(session, log, min(strikes) - 1, last)

@@ -34,13 +34,14 @@ from trustrag.ledger.connection import connect, translated
 from trustrag.ledger.history import Publisher, Withdrawals
 from trustrag.ledger.lock import WriterLock
 from trustrag.ledger.model import Admission, Decision, Ruling, Sealer, Snapshot, VersionRow
+from trustrag.ledger.purpose import purpose_of, settings_of
 from trustrag.ledger.rollback import Plan
 from trustrag.ledger.schema import migrate, require_current
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.vectors import VectorFile
 from trustrag.ledger.view import Memory, View
 from trustrag.ledger.writing import Writing
-from trustrag.provenance.canonical import Encodable, Fields, Json, Metadata, encode, parse
+from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.checkpoint import Note, NoteSignature
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import Head
@@ -71,8 +72,7 @@ class Ledger:
         try:
             session = self._connect()
             self._idle.append(session)  # from here on `close` closes it: what is read next may be anybody's
-            settings = session.settings()
-            self.context, self.embedder = _context(settings), _embedder(settings)
+            self.context, self.embedder = purpose_of(session)
             self._vectors = VectorFile(folder / VECTORS, self.embedder.dimension, write=lock is not None)
             if lock is not None:
                 self._writer = Session(connect(folder / DATABASE, write=True))
@@ -416,13 +416,8 @@ def _create_files(folder: Path, context: Context, embedder: EmbedderId) -> None:
                 raise ConflictError(f"{folder} holds a ledger already")
             # If we die before this commits: `open` finds no settings and says so, and `create` can start
             # again.
-            session.put_setting("context", encode(context.to_json()).decode())
-            identity: dict[str, Encodable] = {
-                "name": embedder.name,
-                "dimension": embedder.dimension,
-                "digest": embedder.digest.hex,
-            }
-            session.put_setting("embedder", encode(identity).decode())
+            for name, value in settings_of(context, embedder).items():
+                session.put_setting(name, value)
             session.put_setting("vectors", "0")
     finally:
         session.close()
@@ -443,25 +438,3 @@ def _migrated(folder: Path) -> Session:
         db.close()
         raise
     return Session(db)
-
-
-def _context(settings: Mapping[str, str]) -> Context:
-    fields = Fields(_setting(settings, "context"), "setting context")
-    context = Context.from_fields(fields)
-    fields.close()
-    return context
-
-
-def _embedder(settings: Mapping[str, str]) -> EmbedderId:
-    fields = Fields(_setting(settings, "embedder"), "setting embedder")
-    embedder = EmbedderId(
-        fields.text("name"), fields.integer("dimension", minimum=1, maximum=1 << 16), fields.digest("digest")
-    )
-    fields.close()
-    return embedder
-
-
-def _setting(settings: Mapping[str, str], name: str) -> Json:
-    if name not in settings:
-        raise ConfigError("the ledger was never finished being made: make it again with init")
-    return parse(settings[name].encode())

@@ -8,7 +8,7 @@ reads a few dozen rows at any size.
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from trustrag.errors import LedgerError, ProofError
+from trustrag.errors import LedgerError, MalformedError, ProofError
 from trustrag.ledger.sqlite import Session
 from trustrag.provenance.canonical import Digest
 from trustrag.provenance.envelope import Envelope
@@ -66,7 +66,7 @@ class Log:
 
     def envelope(self, index: int) -> Envelope:
         """Raises MalformedError or LedgerError when the row holds no envelope."""
-        return Envelope.parse(self._session.entry_envelope(index))
+        return _parsed(index, self._session.entry_envelope(index))
 
     def proved(self, index: int, size: int) -> Envelope:
         """An entry that leads to the root of the first `size`, and is not kept. Raises LedgerError for another."""
@@ -80,7 +80,7 @@ class Log:
             raise LedgerError(
                 f"log entry {index} in ledger.db is not the one that was signed: {error}"
             ) from error
-        return Envelope.parse(data)
+        return _parsed(index, data)
 
     def logged(self, index: int, size: int) -> LoggedEnvelope:
         """An entry with its proof of inclusion in the first `size` entries."""
@@ -98,7 +98,7 @@ class Log:
         same = known is not None and known[1].envelope.encode() == data
         if known is not None and same and known[0] == root:
             return known[1]
-        envelope = known[1].envelope if known is not None and same else Envelope.parse(data)
+        envelope = known[1].envelope if known is not None and same else _parsed(index, data)
         logged = LoggedEnvelope(envelope, index, tuple(inclusion_path(index, size, self.node)))
         if len(self._memory) >= _MAX_REMEMBERED:
             self._memory.clear()
@@ -129,11 +129,20 @@ class Log:
             raise LedgerError(f"the log has {self._size} entries, not {size}: rows are missing in ledger.db")
 
 
+def _parsed(index: int, data: bytes) -> Envelope:
+    try:
+        return Envelope.parse(data)
+    except MalformedError as error:
+        raise MalformedError(
+            f"log entry {index} (table entry of ledger.db) is no envelope: {error}"
+        ) from error
+
+
 def node_of(nodes: bytes, level: int, what: str) -> bytes:
     """One hash out of those that a row closes."""
     node = nodes[level * HASH_SIZE : (level + 1) * HASH_SIZE]
     if len(node) != HASH_SIZE:
-        raise LedgerError(f"{what} has lost its tree node at level {level}")
+        raise LedgerError(f"{what} in ledger.db has lost its tree node at level {level}")
     return node
 
 

@@ -44,8 +44,8 @@ class StoredText:
 class Admission:
     """One document version with all that was said about it. `vectors` is float32[len(chunks), dimension].
 
-    `metadata` is the canonical JSON whose digest the claim names. `source_name` and `title` are for people
-    and filters; what a passage proves comes from its envelopes alone. It is served until its source's statement expires,
+    `metadata` is the canonical JSON whose digest the claim names. `source_name` is for filters; what
+    a passage proves comes from its envelopes alone. It is served until its source's statement expires,
     and no longer than until `expires` (unix seconds).
     """
 
@@ -53,7 +53,6 @@ class Admission:
     source: Envelope
     ingest: Envelope
     reviews: tuple[Envelope, ...]
-    title: str
     metadata: bytes
     chunks: tuple[StoredText, ...]
     vectors: Vectors
@@ -154,7 +153,6 @@ class VersionRow:
     version: int
     digest: Digest
     source_name: str
-    title: str
     standing: str
     first_chunk: int
     chunk_count: int
@@ -200,10 +198,11 @@ class SourceRows:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that the audit found wrong: where in the ledger, and what."""
+    """One thing that the audit found wrong: where in the ledger, and what; and the document, where it is about one."""
 
     where: str
     what: str
+    doc_id: str | None = None
 
 
 def joined(parts: Iterable[tuple[int, int, str]]) -> str:

@@ -7,9 +7,10 @@ means is proved elsewhere.
 import json
 from typing import NamedTuple
 
-from trustrag.errors import LedgerError
+from trustrag.errors import LedgerError, MalformedError
 from trustrag.ledger.model import Snapshot, VersionRow
 from trustrag.provenance.canonical import Digest
+from trustrag.provenance.checkpoint import Note
 from trustrag.provenance.standing import ChunkLeaf
 
 Row = tuple[object, ...]
@@ -18,9 +19,10 @@ SNAPSHOT = "version, root, log_index, action, reason, issued_at, expires"
 CHUNK = "id, version, span_start, span_end, text_digest, vector_digest, text"
 STANDING = "id, version, doc_id, since, until, entry"
 VERSION = (
-    "id, doc_id, version, document, source, title, standing, first_chunk, chunk_count, admitted, findings,"
+    "id, doc_id, version, document, source, standing, first_chunk, chunk_count, admitted, findings,"
     " metadata, metadata_digest"
 )
+RULING = "id, snapshot, action, doc_id, source, version, reason"
 STANDINGS = frozenset({"active", "superseded", "quarantined", "withdrawn"})
 _MAX_INTEGER = 2**53
 
@@ -34,6 +36,18 @@ class StandingRow(NamedTuple):
     since: int | None
     until: int | None
     entry: bytes
+
+
+class RulingRow(NamedTuple):
+    """One ruling, or the rejection that settled a case."""
+
+    id: int
+    snapshot: int
+    action: str
+    doc_id: str | None
+    source: str | None
+    version: int | None
+    reason: str
 
 
 class ChunkRow(NamedTuple):
@@ -92,6 +106,17 @@ def as_digest(value: object, what: str) -> Digest:
     return Digest(as_blob(value, what, 32))
 
 
+def as_note(data: bytes, version: int) -> bytes:
+    """The signed note of a snapshot. Raises MalformedError where it is none."""
+    try:
+        Note.parse(data)
+    except MalformedError as error:
+        raise MalformedError(
+            f"the checkpoint of snapshot {version} (table snapshot of ledger.db): {error}"
+        ) from error
+    return data
+
+
 def snapshot_row(row: Row) -> Snapshot:
     version, root, log_index, action, reason, issued_at, expires = row
     index = as_integer(log_index, "snapshot.log_index")
@@ -114,7 +139,6 @@ def version_row(row: Row) -> VersionRow:
         version,
         document,
         source,
-        title,
         standing,
         first,
         count,
@@ -131,7 +155,6 @@ def version_row(row: Row) -> VersionRow:
         as_integer(version, "version.version"),
         as_digest(document, "version.document"),
         as_text(source, "version.source"),
-        as_text(title, "version.title"),
         as_text(standing, "version.standing"),
         as_integer(first, "version.first_chunk"),
         as_integer(count, "version.chunk_count"),
@@ -171,4 +194,17 @@ def standing_row(row: Row) -> StandingRow:
         as_optional(since, "standing.since"),
         as_optional(until, "standing.until"),
         as_blob(entry, "standing.entry"),
+    )
+
+
+def ruling_row(row: Row) -> RulingRow:
+    row_id, snapshot, action, doc_id, source, version, reason = row
+    return RulingRow(
+        as_integer(row_id, "ruling.id"),
+        as_integer(snapshot, "ruling.snapshot"),
+        as_text(action, "ruling.action"),
+        None if doc_id is None else as_text(doc_id, "ruling.doc_id"),
+        None if source is None else as_text(source, "ruling.source"),
+        as_optional(version, "ruling.version"),
+        as_text(reason, "ruling.reason"),
     )

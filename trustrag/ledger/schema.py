@@ -24,11 +24,10 @@ _TABLES = (
     " action TEXT NOT NULL, reason TEXT, issued_at INTEGER NOT NULL, expires INTEGER NOT NULL,"
     " checkpoint BLOB NOT NULL) STRICT",
     # One publication of one name. Its chunks are the rows first_chunk .. first_chunk + chunk_count - 1.
-    # ruled: the snapshot of the ruling that gave it its standing, else 0.
     "CREATE TABLE version (id INTEGER PRIMARY KEY, doc_id TEXT NOT NULL, version INTEGER NOT NULL,"
     " standing TEXT NOT NULL, source TEXT NOT NULL, first_chunk INTEGER NOT NULL,"
-    " chunk_count INTEGER NOT NULL, admitted INTEGER NOT NULL, ruled INTEGER NOT NULL DEFAULT 0,"
-    " document BLOB NOT NULL, metadata_digest BLOB NOT NULL, title TEXT NOT NULL,"
+    " chunk_count INTEGER NOT NULL, admitted INTEGER NOT NULL,"
+    " document BLOB NOT NULL, metadata_digest BLOB NOT NULL,"
     " findings TEXT NOT NULL, metadata BLOB NOT NULL, UNIQUE (doc_id, version)) STRICT",
     "CREATE INDEX version_standing ON version (standing, source, first_chunk, chunk_count)",
     # id is also the row of the chunk's vector. nodes: as in entry, for the tree of the version's chunks.

@@ -18,17 +18,21 @@ from trustrag.ledger.connection import FAILURES, failed, translated
 from trustrag.ledger.model import Decision, Ruling, Snapshot, VersionRow
 from trustrag.ledger.rows import (
     CHUNK,
+    RULING,
     SNAPSHOT,
     STANDING,
     VERSION,
     ChunkRow,
     Row,
+    RulingRow,
     StandingRow,
     as_blob,
     as_digest,
     as_integer,
+    as_note,
     as_text,
     chunk_row,
+    ruling_row,
     snapshot_row,
     standing_row,
     version_row,
@@ -108,7 +112,9 @@ class Session:
         """How many rows of the vector file count."""
         text = self.settings().get("vectors", "")
         if not (text.isascii() and text.isdigit() and len(text) < 16):
-            raise LedgerError("ledger.db does not say how many vectors there are")
+            raise LedgerError(
+                "row 'vectors' of table setting in ledger.db is no number: restore it from a backup"
+            )
         return int(text)
 
     # -- the log
@@ -154,11 +160,12 @@ class Session:
         return None if row is None else snapshot_row(row)
 
     def snapshots(self) -> list[Snapshot]:
-        return [snapshot_row(row) for row in self._rows(f"SELECT {SNAPSHOT} FROM snapshot ORDER BY version")]
+        return list(map(snapshot_row, self._rows(f"SELECT {SNAPSHOT} FROM snapshot ORDER BY version")))
 
     def checkpoint(self, version: int) -> bytes:
-        """The signed note that was published with that snapshot."""
-        return self._blob("SELECT checkpoint FROM snapshot WHERE version = ?", version, f"snapshot {version}")
+        """The signed note that was published with that snapshot. Raises MalformedError for what is none."""
+        sql = "SELECT checkpoint FROM snapshot WHERE version = ?"
+        return as_note(self._blob(sql, version, f"snapshot {version}"), version)
 
     def put_checkpoint(self, version: int, checkpoint: bytes) -> None:
         self._run("UPDATE snapshot SET checkpoint = ? WHERE version = ?", checkpoint, version)
@@ -213,14 +220,13 @@ class Session:
     def add_version(self, item: VersionRow) -> int:
         """Adds the row (whatever its `row` says) and returns its id."""
         cursor = self._run(
-            "INSERT INTO version (doc_id, version, document, source, title, standing, first_chunk,"
+            "INSERT INTO version (doc_id, version, document, source, standing, first_chunk,"
             " chunk_count, admitted, findings, metadata, metadata_digest)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             item.doc_id,
             item.version,
             item.digest.value,
             item.source_name,
-            item.title,
             item.standing,
             item.first_chunk,
             item.chunk_count,
@@ -231,10 +237,9 @@ class Session:
         )
         return int(cursor.lastrowid or 0)
 
-    def set_standing(self, version_rows: Iterable[int], standing: str, *, ruled: int = 0) -> None:
-        """`ruled` is the snapshot of the ruling, if one does this."""
-        rows = [(standing, ruled, row) for row in version_rows]
-        self._many("UPDATE version SET standing = ?, ruled = ? WHERE id = ?", rows)
+    def set_standing(self, version_rows: Iterable[int], standing: str) -> None:
+        """What these versions are called from now on; whether they stand, the standing tree tells."""
+        self._many("UPDATE version SET standing = ? WHERE id = ?", [(standing, row) for row in version_rows])
 
     # -- chunks
 
@@ -289,6 +294,10 @@ class Session:
         """Everything that stands."""
         return map(standing_row, self._iterate(f"SELECT {STANDING} FROM standing WHERE {_NOW}"))
 
+    def standing_count(self) -> int:
+        """How many documents stand."""
+        return self._count(f"standing WHERE {_NOW}")
+
     def moved_in(self, snapshot: int) -> list[StandingRow]:
         """What ended or began in that snapshot."""
         return self._standing("since = ? OR until = ?", snapshot, snapshot)
@@ -296,6 +305,11 @@ class Session:
     def standing_of(self, version_row: int) -> list[StandingRow]:
         """All stays of one version, oldest first."""
         return self._standing("version = ? ORDER BY id", version_row)
+
+    def orphans(self, doc_id: str) -> int:
+        """How many stays are filed under this document, of versions that it does not have. Reads all that ever stood."""
+        mine = "(SELECT id FROM version WHERE doc_id = standing.doc_id)"
+        return self._count(f"standing WHERE doc_id = ? AND version NOT IN {mine}", doc_id)
 
     def all_standing(self) -> Iterator[tuple[StandingRow, int]]:
         """Everything that stands, stood or waits, each with its bucket."""
@@ -351,26 +365,9 @@ class Session:
             item.reason,
         )
 
-    def strikes_on(self, source: str) -> list[int]:
-        """The snapshots of the rulings that took all of a source away."""
-        rows = self._rows("SELECT snapshot FROM ruling WHERE source = ? AND action <> 'restore'", source)
-        return [as_integer(row[0], "ruling.snapshot") for row in rows]
-
-    def quarantines(self) -> list[tuple[int, bool, str | None, str | None]]:
-        """(snapshot, whether it struck or else restored, document, source) of these rulings, oldest first."""
-        rows = self._rows(
-            "SELECT snapshot, action <> 'restore', doc_id, source FROM ruling"
-            " WHERE action IN ('quarantine', 'reject', 'restore') ORDER BY id"
-        )
-        return [
-            (
-                as_integer(snapshot, "ruling.snapshot"),
-                bool(struck),
-                None if doc_id is None else as_text(doc_id, "ruling.doc_id"),
-                None if source is None else as_text(source, "ruling.source"),
-            )
-            for snapshot, struck, doc_id, source in rows
-        ]
+    def rulings(self) -> list[RulingRow]:
+        """All rulings, in the order in which they were made."""
+        return [ruling_row(row) for row in self._rows(f"SELECT {RULING} FROM ruling ORDER BY id")]
 
     # -- following and filtering
 
@@ -485,8 +482,8 @@ class Session:
         except (TypeError, ValueError, OverflowError):
             raise LedgerError("ledger.db holds something else where only integers belong") from None
 
-    def _count(self, table: str) -> int:
-        row = self._row(f"SELECT count(*) FROM {table}")
+    def _count(self, table: str, *values: Value) -> int:
+        row = self._row(f"SELECT count(*) FROM {table}", *values)
         return as_integer(row[0] if row else None, f"number of rows of {table}")
 
     def _blob(self, sql: str, key: int, what: str) -> bytes:

@@ -11,7 +11,7 @@ be sealed by the next honest writer.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from trustrag.errors import LedgerError
+from trustrag.errors import LedgerError, MalformedError
 from trustrag.ledger.rows import StandingRow
 from trustrag.ledger.sqlite import Session
 from trustrag.provenance.canonical import Digest
@@ -142,7 +142,7 @@ class Replay:
 
     def __init__(self, session: Session, first: int, signed: Digest) -> None:
         self._session = session
-        self._stood = [(row, _entry_of(row)) for row in session.standing_at(first)]
+        self._stood = [(row, entry_of(row)) for row in session.standing_at(first)]
         self._buckets: dict[int, dict[bytes, bytes]] = {}
         for row, entry in self._stood:
             self._bucket(entry.doc_id)[entry.doc_id.encode()] = leaf_hash(row.entry)
@@ -157,7 +157,7 @@ class Replay:
         self, snapshot: int, signed: Digest
     ) -> tuple[list[tuple[StandingRow, StandingEntry]], list[tuple[StandingRow, StandingEntry]]]:
         """What ended and what began in this snapshot, the next one."""
-        moved = [(row, _entry_of(row)) for row in self._session.moved_in(snapshot)]
+        moved = [(row, entry_of(row)) for row in self._session.moved_in(snapshot)]
         ended = [(row, entry) for row, entry in moved if row.until == snapshot]
         began = [(row, entry) for row, entry in moved if row.since == snapshot]
         for _, entry in ended:
@@ -207,7 +207,7 @@ class StandingChange:
         for bucket, row in _filed(session, None if doc_ids is None else buckets):
             # Under another name an entry would lead to the root all the same, and no change of its document
             # would find it: what is taken out or superseded would stay in what is signed next.
-            entry = _entry_of(row)
+            entry = entry_of(row)
             self._stood[row.doc_id] = Stood(
                 row.version, entry.version, entry.document, entry.source, entry.source_index
             )
@@ -257,8 +257,14 @@ def _filed(session: Session, buckets: Collection[int] | None) -> Iterator[tuple[
         yield from ((bucket, row) for bucket in buckets for row in session.bucket(bucket))
 
 
-def _entry_of(row: StandingRow) -> StandingEntry:
-    entry = StandingEntry.parse(row.entry)
+def entry_of(row: StandingRow) -> StandingEntry:
+    """What a row says stood. Raises MalformedError for no entry, LedgerError for one of another document."""
+    try:
+        entry = StandingEntry.parse(row.entry)
+    except MalformedError as error:
+        raise MalformedError(
+            f"the entry of {row.doc_id} in table standing of ledger.db is none: {error}"
+        ) from error
     if entry.doc_id != row.doc_id:
         raise LedgerError(f"an entry of another document is filed in ledger.db as {row.doc_id}")
     return entry

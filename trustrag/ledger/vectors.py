@@ -41,6 +41,10 @@ class VectorFile:
         """Bytes in the file, counted or not."""
         return os.fstat(self._file).st_size
 
+    def whole(self) -> int:
+        """How many whole rows the file has, counted or not."""
+        return self.length() // self._row_bytes
+
     def surplus(self, rows: int) -> int:
         """How many bytes the file has more than `rows` rows; negative when it has fewer."""
         return self.length() - rows * self._row_bytes

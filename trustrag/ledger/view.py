@@ -2,16 +2,17 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 
 from trustrag.errors import LedgerError, MalformedError, NotFoundError, Refusal, TrustragError
 from trustrag.ledger import waiting
-from trustrag.ledger.history import Step, course
+from trustrag.ledger.history import Publisher, Step, course
 from trustrag.ledger.log import Log, Proved, node_of
 from trustrag.ledger.model import Held, Said, Snapshot, SourceRows, VersionRow
 from trustrag.ledger.rows import ChunkRow
+from trustrag.ledger.signed import Signed
 from trustrag.ledger.sqlite import Session
 from trustrag.ledger.standing import Kept, StandingTree
 from trustrag.ledger.vectors import VectorFile
@@ -25,6 +26,7 @@ from trustrag.stored import Changes, Ids, StoredPassage, UnprovedPassage, Vector
 
 _MAX_SPANS = 16
 _MAX_ENTRIES = 4096
+_MAX_HIDDEN = 20  # named in one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Memory:
     entries: dict[bytes, StandingEntry] = field(default_factory=dict)
     spans: dict[tuple[int, tuple[str, ...] | None], Ids] = field(default_factory=dict)
     past: Kept = field(default_factory=dict)
+    hidden: dict[int, tuple[UnprovedPassage, ...]] = field(default_factory=dict)
 
 
 class View:
@@ -78,7 +81,14 @@ class View:
     # -- what was sealed
 
     def snapshot(self) -> Snapshot:
-        """The newest snapshot, or the one this view is of. Raises NotFoundError when there is none."""
+        """The newest snapshot, or the one this view is of. Raises NotFoundError when there is none, LedgerError when there
+        has to be one.
+        """
+        if self._snapshot is None and self._at is None and self._log.size:
+            raise LedgerError(
+                f"table snapshot in ledger.db has lost all its rows, and the log has {self._log.size} entries: restore"
+                " ledger.db from a backup"
+            )
         if self._snapshot is None:
             raise NotFoundError(
                 "nothing has been sealed yet" if self._at is None else f"no snapshot {self._at}"
@@ -88,6 +98,10 @@ class View:
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first."""
         return self._session.snapshots()
+
+    def checkpoint(self, version: int) -> bytes:
+        """The signed note that was published with a snapshot. Raises LedgerError where it is missing."""
+        return self._session.checkpoint(version)
 
     def head(self) -> Head:
         """The signed checkpoint and, proved to be in it, the snapshot. Raises NotFoundError as `snapshot`."""
@@ -177,6 +191,24 @@ class View:
         """All versions of a document, oldest first; none for a name that nobody took in."""
         return self._session.versions(doc_id)
 
+    def signed_versions(self, doc_id: str, publisher: Publisher) -> list[VersionRow]:
+        """The same, each held against what was signed about it; only findings, and why it does not stand, rest on rows.
+
+        Raises LedgerError where a row disagrees, or is missing although the document is known, MalformedError where an
+        envelope is none.
+        """
+        versions, size = self.versions(doc_id), self._log.size
+        if self._session.orphans(doc_id):
+            raise LedgerError(
+                f"rows of {doc_id} are missing in table version of ledger.db: see trustrag audit"
+            )
+        signed = Signed(lambda index: self._log.proved(index, size), self.snapshots(), publisher)
+        standing = self.standing(doc_id)
+        for version in versions:
+            stands = standing is not None and standing.row == version.row
+            signed.require(version, self._session.standing_of(version.row), stands)
+        return versions
+
     def documents(self) -> Iterator[VersionRow]:
         """The newest version of each document, by document id. To be used up within the view."""
         for _, versions in groupby(self._session.all_versions(), key=lambda row: row.doc_id):
@@ -238,9 +270,9 @@ class View:
     def _ruled_against(self, source: str, struck: Sequence[VersionRow]) -> set[str]:
         """The documents that a ruling quarantined and none restored; withdrawing alone is no doubt, but may follow one."""
         rulings: dict[str | None, list[tuple[int, bool]]] = {}
-        for snapshot, quarantined, doc_id, whole in self._session.quarantines():
-            if whole in (None, source):
-                rulings.setdefault(doc_id, []).append((snapshot, quarantined))
+        for ruling in self._session.rulings():
+            if ruling.source in (None, source) and ruling.action != "withdraw":
+                rulings.setdefault(ruling.doc_id, []).append((ruling.snapshot, ruling.action != "restore"))
         found = set()
         for row in struck:
             over = [*rulings.get(row.doc_id, ()), *rulings.get(None, ())]
@@ -293,6 +325,32 @@ class View:
         for stay in self._session.standing_now():
             first, count = spans.get(stay.version, (0, 0))
             yield Digest.of(stay.entry), range(first, first + count)
+
+    def hidden(self) -> Sequence[UnprovedPassage]:
+        """See `StoreView`: documents of which an entry stands, and whose version row does not say so, or is missing.
+
+        Told by counting, once for each snapshot: rows that were bent so that the numbers agree are the audit's business.
+        """
+        if self._at is not None or self._snapshot is None:
+            return ()
+        known = self._memory.hidden.get(self._snapshot.version)
+        if known is None:
+            self._memory.hidden.clear()
+            known = self._memory.hidden[self._snapshot.version] = tuple(self._hidden())
+        return known
+
+    def _hidden(self) -> Iterator[UnprovedPassage]:
+        spans = self._standing_spans(None)
+        if len(spans) == self._session.standing_count():
+            return
+        active = set(spans[:, 0].tolist())
+        rows = (row for row in self._session.standing_now() if row.version not in active)
+        for row in islice(rows, _MAX_HIDDEN):
+            reason = (
+                f"{Refusal.NOT_IN_SNAPSHOT}: {row.doc_id} stands, and its row in table version does not say so, or is"
+                " missing: see trustrag audit"
+            )
+            yield UnprovedPassage(-1, row.doc_id, 0, Refusal.NOT_IN_SNAPSHOT, reason)
 
     def has_field(self, name: str) -> bool:
         """Whether any standing document has a metadata field of this name, as far as the unsigned rows tell."""
@@ -363,9 +421,7 @@ class View:
             tuple(self._log.logged(at, size) for _, at in entry.reviews),
         )
         vector = self._vectors.row(chunk.id)
-        return StoredPassage(
-            chunk.id, chunk.text, version.metadata, vector, evidence, version.title, version.source_name
-        )
+        return StoredPassage(chunk.id, chunk.text, version.metadata, vector, evidence, version.source_name)
 
     def _version(self, row: int) -> VersionRow:
         if row not in self._versions:
@@ -387,7 +443,10 @@ class View:
         if entry is None:
             if len(entries) >= _MAX_ENTRIES:
                 entries.clear()
-            entry = entries[data] = StandingEntry.parse(data)
+            try:
+                entry = entries[data] = StandingEntry.parse(data)
+            except MalformedError as error:
+                raise MalformedError(f"its entry in table standing of ledger.db is none: {error}") from error
         return entry
 
     def _chunk_path(self, version: VersionRow, index: int) -> tuple[bytes, ...]:

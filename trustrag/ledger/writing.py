@@ -111,7 +111,6 @@ class Writing:
             claim.version,
             claim.digest,
             admission.source_name,
-            admission.title,
             admission.standing,
             first_chunk,
             len(item.leaves),
@@ -173,7 +172,7 @@ class Writing:
     def _strike(self, ruling: Ruling, versions: Sequence[VersionRow], standing: StandingChange) -> None:
         rows = [version.row for version in versions]
         self._session.end_standing(rows, self._version)
-        self._session.set_standing(rows, _STANDING_AFTER[ruling.action], ruled=self._version)
+        self._session.set_standing(rows, _STANDING_AFTER[ruling.action])
         for version in versions:
             # What was signed decides, and not a column that says it did not stand: else it would go on standing.
             stood = standing.stood(version.doc_id)
@@ -195,7 +194,7 @@ class Writing:
             self._session.add_standing(
                 version.row, bucket_of(version.doc_id), version.doc_id, self._version, encoded
             )
-        self._session.set_standing([version.row], "active", ruled=self._version)
+        self._session.set_standing([version.row], "active")
 
     def _approved(self, stay: StandingRow, ruling: Ruling, version: VersionRow, desk: Desk) -> bytes:
         """The entry to let stand again, with the approvals that came with the ruling."""
@@ -252,10 +251,10 @@ class Writing:
                         f"version {stood.version} of {version.doc_id} stands: version {version.version} is older"
                     )
                 self._replace(version.doc_id, standing, encoded)
-                self._session.set_standing([version.row], "active", ruled=self._version)
+                self._session.set_standing([version.row], "active")
             self._session.start_standing(stay.id, self._version if decision.settles else None, encoded)
         elif decision.settles:
-            self._session.set_standing([version.row], "withdrawn", ruled=self._version)
+            self._session.set_standing([version.row], "withdrawn")
             self._session.add_ruling(self._version, decision)
 
     def _last_stay(self, version: VersionRow) -> StandingRow:
@@ -341,7 +340,7 @@ class Writing:
         standing = self._change({*(stay.entry.doc_id for stay in plan.back), *plan.gone})
         for doc_id in plan.gone:
             rows = self._end(doc_id, standing)
-            self._session.set_standing(rows, "withdrawn", ruled=self._version)
+            self._session.set_standing(rows, "withdrawn")
             standing.remove(doc_id)
         for stay in plan.back:
             self._bring_back(stay, standing)
@@ -354,7 +353,7 @@ class Writing:
         version = self._version_row(stay.row.version, (said.doc_id, said.version, said.document))
         self._replace(said.doc_id, standing, encoded)
         self._session.add_standing(version.row, bucket_of(said.doc_id), said.doc_id, self._version, encoded)
-        self._session.set_standing([version.row], "active", ruled=self._version)
+        self._session.set_standing([version.row], "active")
 
     # -- what stands
 

@@ -5,16 +5,15 @@ be signed by a key that the policy names for it, each passage that stands must p
 hold the passages that stand, all of them and no others: that is how an omission is found.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from trustrag.errors import AuthorityError, Refusal, TrustragError
-from trustrag.ledger import Ids, Ledger, Problem, StoredPassage, UnprovedPassage, View, check
+from trustrag.ledger import Ids, Ledger, Problem, StoredPassage, UnprovedPassage, View, check, publisher_under
 from trustrag.monitor.audited import Audited
 from trustrag.provenance.canonical import Digest
+from trustrag.provenance.checkpoint import Note, verify_checkpoint, verify_cosignature
 from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import AnySnapshot, VerifiedPassage
 from trustrag.provenance.names import passage_name
@@ -33,6 +32,17 @@ from trustrag.provenance.statement import (
 Progress = Callable[[int, int | None, str], None]
 
 _BLOCK = 256  # passages proved at a time
+_FOLLOWING = frozenset(
+    {
+        Refusal.TAMPERED_TEXT,
+        Refusal.TAMPERED_VECTOR,
+        Refusal.TAMPERED_METADATA,
+        Refusal.NOT_IN_SNAPSHOT,
+        Refusal.BAD_SIGNATURE,
+        Refusal.MALFORMED,
+    }
+)
+"""What a passage is refused for where its rows or hashes are not what was signed. A key or a time is a matter of its own."""
 
 
 class Refused(Protocol):
@@ -114,34 +124,83 @@ def audit(
     With `memory` the signatures that an earlier audit proved under the same policy are not proved again, see `audited`;
     all hashes are. Where a hash is wrong, all is proved again. What was proved is kept, also when this is interrupted.
     """
-    problems = list(check(ledger))
-    indexed, found = _index(index)
-    kept = memory.read() if memory is not None and not problems else None
-    problems += found
+    told = _Told(check(ledger, publisher_under(gate.policy)))
+    kept = memory.read() if memory is not None and not told.problems else None
+    try:
+        indexed: Ids | None = index.indexed()
+    except TrustragError as error:
+        indexed = None
+        told.error("the index", error)
+    entries = passages = remembered = 0
     try:
         with ledger.view() as view:
-            run = _Run(view, gate, now, kept)
+            run = _Run(view, gate, now, kept, told)
+            entries = run.entries
             try:
-                problems += run.signatures()
-                problems += run.passages(gate.accept(view, now), progress)
-            except TrustragError as error:
-                problems.append(Problem("the head of the ledger", str(error)))
+                run.all(progress)
             finally:
                 if memory is not None:
                     memory.write(run.audited)
             standing = view.select()
-            problems += _compared(standing, indexed)
-            return AuditReport(run.entries, len(standing), run.remembered, len(indexed), tuple(problems))
+            passages, remembered = len(standing), run.remembered
+            if indexed is not None:
+                told.problems += _compared(standing, indexed)
     except TrustragError as error:
-        problems.append(Problem("the head of the ledger", str(error)))
-        return AuditReport(0, 0, 0, len(indexed), tuple(problems))
+        told.error("the head of the ledger", error)
+    told.close()
+    rows = 0 if indexed is None else len(indexed)
+    return AuditReport(entries, passages, remembered, rows, tuple(told.problems))
+
+
+class _Told:
+    """What is wrong, each thing once. A passage that cannot be proved because of what its rows or hashes were found to be
+    is no second fault: it is counted.
+    """
+
+    def __init__(self, found: Iterable[Problem]) -> None:
+        self.problems = list(found)
+        self._bent = bool(self.problems)
+        self._named = {problem.doc_id for problem in self.problems} - {None}
+        self._places = {problem.where for problem in self.problems}
+        self._followed: list[Refused] = []
+
+    def add(self, where: str, what: str) -> None:
+        """One more thing that is wrong, where nothing was named before."""
+        if where not in self._places:
+            self.problems.append(Problem(where, what))
+
+    def refused(self, one: Refused) -> None:
+        """A passage that stands and was not proved."""
+        if not (self._bent and one.refusal in _FOLLOWING):
+            self.problems.append(Problem(passage_name(one.doc_id, one.chunk), one.reason, one.doc_id))
+        elif one.doc_id not in self._named and not self._is_cut_off(one):
+            self._followed.append(one)
+
+    def _is_cut_off(self, one: Refused) -> bool:
+        return one.refusal is Refusal.TAMPERED_VECTOR and "vectors.f32" in self._places
+
+    def error(self, where: str, error: TrustragError) -> None:
+        """What kept the audit from looking at anything more."""
+        refusal = getattr(error, "refusal", None)
+        if not self._bent or (refusal is not None and refusal not in _FOLLOWING):
+            self.problems.append(Problem(where, str(error)))
+
+    def close(self) -> None:
+        """Count what followed from the rest."""
+        if self._followed:
+            count, first = len(self._followed), self._followed[0]
+            name = passage_name(first.doc_id, first.chunk) if first.doc_id else "one without a name"
+            passages = "1 passage" if count == 1 else f"{count} passages"
+            reason = f"{passages} cannot be proved because of this; the first is {name}: {first.reason}"
+            self.problems.append(Problem("what stands", reason))
 
 
 class _Run:
     """The signatures of one audit: what was known, what was proved, what is wrong."""
 
-    def __init__(self, view: View, gate: Gate, now: int, kept: Audited | None) -> None:
+    def __init__(self, view: View, gate: Gate, now: int, kept: Audited | None, told: _Told) -> None:
         self._view = view
+        self._told = told
         self._gate = gate
         self._now = now
         self.entries = view.snapshot().log_size
@@ -163,8 +222,16 @@ class _Run:
         """What is proved by now."""
         return Audited(self._gate.policy.digest, self._signed, self._root, self._proved)
 
-    def signatures(self) -> Iterator[Problem]:
-        """Log entries that nobody may have signed."""
+    def all(self, progress: Progress | None) -> None:
+        """Log and passages. What keeps it from going on is told, and not raised."""
+        try:
+            self.signatures()
+            self.passages(self._gate.accept(self._view, self._now), progress)
+        except TrustragError as error:
+            self._told.error("the head of the ledger", error)
+
+    def signatures(self) -> None:
+        """Log entries that nobody may have signed, and checkpoints that are not signed."""
         wrong = 0
         for index in range(self._signed, self.entries):
             try:
@@ -174,11 +241,16 @@ class _Run:
                 # below.
                 if not (isinstance(error, AuthorityError) and error.refusal is Refusal.REVOKED_KEY):
                     wrong += 1
-                    yield Problem(f"log entry {index}", str(error))
+                    self._told.add(f"log entry {index}", str(error))
         if not wrong:
             self._signed, self._root = self.entries, self._view.log_root(self.entries)
+        for snapshot in self._view.snapshots():
+            try:
+                _require_signed(self._view.checkpoint(snapshot.version), self._gate.policy)
+            except TrustragError as error:
+                self._told.add(f"snapshot {snapshot.version}", f"its checkpoint: {error}")
 
-    def passages(self, snapshot: TrustedSnapshot, progress: Progress | None) -> Iterator[Problem]:
+    def passages(self, snapshot: TrustedSnapshot, progress: Progress | None) -> None:
         """Passages that stand and do not pass the gate. A standing entry that was proved before is not proved again."""
         stands = list(self._view.stands())
         total, done = sum(len(chunks) for _, chunks in stands), 0
@@ -187,12 +259,12 @@ class _Run:
                 self._proved[entry] = self._known[entry]
                 self.remembered += len(chunks)
             else:
-                yield from self._prove(entry, chunks, snapshot)
+                self._prove(entry, chunks, snapshot)
             done += len(chunks)
             if progress is not None:
                 progress(done, total, "")
 
-    def _prove(self, entry: Digest, chunks: range, snapshot: TrustedSnapshot) -> Iterator[Problem]:
+    def _prove(self, entry: Digest, chunks: range, snapshot: TrustedSnapshot) -> None:
         ends = []
         for start in range(0, len(chunks), _BLOCK):
             block = chunks[start : start + _BLOCK]
@@ -200,7 +272,7 @@ class _Run:
                 if isinstance(result, VerifiedPassage):
                     ends.append(result.expires)
                 else:
-                    yield Problem(passage_name(result.doc_id, result.chunk), result.reason)
+                    self._told.refused(result)
         if len(ends) == len(chunks) > 0:
             self._proved[entry] = min(ends)
 
@@ -221,11 +293,12 @@ def _require_authority(envelope: Envelope, policy: Policy, index: int) -> None:
             policy.authorise(envelope, RollbackStatement, log_index=index)
 
 
-def _index(index: Indexed) -> tuple[Ids, list[Problem]]:
-    try:
-        return index.indexed(), []
-    except TrustragError as error:
-        return np.empty(0, np.int64), [Problem("the index", str(error))]
+def _require_signed(note: bytes, policy: Policy) -> None:
+    """The log signed this checkpoint, and whoever's line of a witness it carries. When the key ended is not asked."""
+    parsed = Note.parse(note)
+    verify_checkpoint(parsed, policy.log.verifiers)
+    for witness in policy.witnesses:
+        verify_cosignature(parsed, witness.verifier)
 
 
 def _compared(standing: Ids, indexed: Ids) -> Iterator[Problem]:

@@ -128,7 +128,6 @@ class Record:
     entry: StandingEntry
     first: int
     source: str
-    title: str
     metadata: bytes
     metadata_digest: Digest
     chunks: tuple["Chunk", ...]
@@ -138,8 +137,7 @@ class Record:
         chunks = ",".join(chunk.encode() for chunk in self.chunks)
         return (
             f'{{"entry":{_quoted(self.entry.encode().decode())},"first":{self.first},'
-            f'"source":{_quoted(self.source)},"title":{_quoted(self.title)},'
-            f'"metadata":{_quoted(self.metadata.decode())},"metadataDigest":"{self.metadata_digest.hex}",'
+            f'"source":{_quoted(self.source)},"metadata":{_quoted(self.metadata.decode())},"metadataDigest":"{self.metadata_digest.hex}",'
             f'"chunks":[{chunks}]}}\n'
         ).encode()
 
@@ -152,7 +150,6 @@ class Record:
             StandingEntry.parse(fields.text("entry", max_bytes=wide).encode()),
             fields.integer("first"),
             fields.text("source", max_bytes=wide),
-            fields.text("title", max_bytes=wide, empty=True),
             fields.text("metadata", max_bytes=wide).encode(),
             fields.digest("metadataDigest"),
             tuple(Chunk.from_fields(item, wide) for item in fields.objects("chunks", maximum=wide)),

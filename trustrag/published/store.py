@@ -193,6 +193,10 @@ class PublishedView:
             wanted &= np.fromiter((row in having[shard] for shard, row in rows), bool, len(wanted))
         return expanded(standing.first[wanted], standing.count[wanted], self.chunk_total())
 
+    def hidden(self) -> Sequence[UnprovedPassage]:
+        """See `StoreView`: nothing, since the tables that `select` goes by lead to the signed root."""
+        return ()
+
     def vectors(self, ids: Ids) -> Vectors:
         """See `StoreView`."""
         return self._store.packs.rows(np.asarray(ids, dtype=np.int64), self.chunk_total())
@@ -281,7 +285,7 @@ class PublishedView:
         )
         vector = self._store.packs.row(chunk_id)
         text = record.chunks[index].text
-        return StoredPassage(chunk_id, text, record.metadata, vector, evidence, record.title, record.source)
+        return StoredPassage(chunk_id, text, record.metadata, vector, evidence, record.source)
 
     def _standing_proof(self, number: int, shard: Shard, row: int) -> StandingProof:
         place, size, path, top = shard.proof(row)

@@ -257,7 +257,6 @@ class _Publishing:
             StandingEntry.parse(row.entry),
             version.first_chunk,
             version.source_name,
-            version.title,
             version.metadata,
             version.metadata_digest,
             chunks,

@@ -72,6 +72,11 @@ class Pool:
             return self.publishers - crowded
         return None if self.sources is None else self.publishers
 
+    @property
+    def filtered(self) -> bool:
+        """Whether the caller asked for some passages only."""
+        return bool(self.where) or self.sources is not None
+
     def fresh(self, hits: Sequence[Hit]) -> list[int]:
         """The ids of these hits that no earlier draw had, in order."""
         fresh: list[int] = []
@@ -101,11 +106,39 @@ class Pool:
         claimed = self._claimed[stored.chunk_id]
         if not abs(claimed - relevance) <= _TOLERANCE:
             self._fault(f"it gave chunk {stored.chunk_id} the score {claimed:.3f}, and it is {relevance:.3f}")
-        if not self._wanted(result):
-            self._fault(f"it named chunk {stored.chunk_id}, which the filter leaves out")
+        objection = self._misfiled(stored, result)
+        if objection:
+            self._refuse(result, objection)
         elif len(self.publishers) == 1 or self._taken[result.source] < self.share:
             self._taken[result.source] += 1
             self.found.append(Found(result, candidate_of(result, relevance), stored))
+
+    def take_hidden(self, stored: StoredPassage, result: VerifiedPassage | RefusedPassage) -> None:
+        """Sort in a candidate that the store's rows leave out of the filter: it is told where what was proved is in it."""
+        if isinstance(result, VerifiedPassage) and self._wanted(result):
+            reason = (
+                self._misfiled(stored, result)
+                or "the rows that filters go by leave it out, and it is in the filter"
+            )
+            self._refuse(result, reason)
+
+    def outside(self, chunk_id: int) -> None:
+        """The index named what it was told to leave out."""
+        self._fault(f"it named chunk {chunk_id}, which the filter leaves out")
+
+    def _misfiled(self, stored: StoredPassage, result: VerifiedPassage) -> str:
+        """What the rows of a proved passage say otherwise than what was signed; empty where they agree."""
+        if stored.source_name != result.source:
+            return f"its row says that it is of source {stored.source_name}, and {result.source} signed it"
+        return (
+            ""
+            if self._wanted(result)
+            else "the rows that filters go by put it into the filter, and it is outside"
+        )
+
+    def _refuse(self, passage: VerifiedPassage, reason: str) -> None:
+        told = f"{Refusal.TAMPERED_METADATA}: {reason}: see trustrag audit"
+        self.refused.append(RefusedPassage(passage.doc_id, passage.index, Refusal.TAMPERED_METADATA, told))
 
     def _wanted(self, passage: VerifiedPassage) -> bool:
         """Whether what was proved, and not what the rows said, satisfies the filter."""

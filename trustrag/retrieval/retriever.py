@@ -12,7 +12,7 @@ again against the caller's filter. An index that lies can leave something out, a
 import logging
 import math
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -255,17 +255,23 @@ class Retriever:
         Where there are several sources, one takes at most `share` of the places (default: all). Raises as `search`.
         """
         pool = Pool(self._query("", vector), k, k, share or k, _publishers(self.gate, sources), None, sources)
-        self._fill(pool, now)
+        self._fill(pool, now, hidden=False)
         found = sorted(pool.found, key=lambda one: -one.candidate.relevance)
         return tuple(one.passage for one in found[:k])
 
-    def _fill(self, pool: Pool, now: int) -> tuple[AnySnapshot, Head]:
+    def _fill(self, pool: Pool, now: int, *, hidden: bool = True) -> tuple[AnySnapshot, Head]:
+        """Draw until the pool is full; with `hidden`, also look for what unsigned rows keep from being drawn."""
         gate = self.gate
         with gate.opened(self._ledger, now) as (view, snapshot):
             version = snapshot.version
             self._follow(view, version)
             for stored in _drawn(view, pool, lambda *wanted: self._hits(view, version, pool, *wanted)):
                 pool.take(stored, gate.prove(stored, snapshot, now))
+            if hidden:
+                for unproved in view.hidden():
+                    pool.take(unproved, gate.prove(unproved, snapshot, now))
+                for stored in self._left_out(view, pool):
+                    pool.take_hidden(stored, gate.prove(stored, snapshot, now))
             _note_unknown(pool, view)
             return snapshot, view.head()
 
@@ -324,10 +330,26 @@ class Retriever:
             if pool.where or sources is not None or self._version != version:
                 # Another thread may have led the index past this view: then it's told what stands here.
                 allowed = view.select(pool.where, sources)
-            try:
-                return self._index.search(pool.query, count, allowed)[:count]
-            except (RuntimeError, ValueError) as error:
-                raise BackendError(f"the index failed: {error}") from error
+            hits = self._ask(pool.query, count, allowed)
+        return hits if allowed is None or not pool.filtered else list(_within(hits, allowed, pool))
+
+    def _left_out(self, view: StoreView, pool: Pool) -> Iterator[StoredPassage]:
+        """The nearest passages that the caller's filter leaves out, as far as unsigned rows tell: of as many as there are
+        candidates, so that a passage which belongs among them is not lost without a word.
+        """
+        if pool.filtered:
+            with self._turns.reading():
+                hits = self._ask(pool.query, pool.size, None)
+            for stored in view.passages(pool.fresh(hits)):
+                if isinstance(stored, StoredPassage):
+                    yield stored
+
+    def _ask(self, query: Vector, count: int, allowed: Ids | None) -> list[Hit]:
+        """Requires a turn of reading. Raises BackendError when the index fails."""
+        try:
+            return self._index.search(query, count, allowed)[:count]
+        except (RuntimeError, ValueError) as error:
+            raise BackendError(f"the index failed: {error}") from error
 
     def _follow(self, view: StoreView, version: int) -> None:
         """Bring the index to this view, unless it is there or further."""
@@ -389,6 +411,17 @@ def _drawn(view: StoreView, pool: Pool, hits: _Hits) -> Iterator[StoredPassage |
             if len(found) < depth or (pool.enough and depth >= DEPTH):
                 return
             depth = max(2 * depth, DEPTH)
+
+
+def _within(hits: Sequence[Hit], allowed: Ids, pool: Pool) -> Iterator[Hit]:
+    """The hits that the index was allowed to name, in order; `allowed` ascends. What can't be an id is the pool's to tell."""
+    for hit in hits:
+        if 0 <= hit.id < 1 << 63:
+            at = int(np.searchsorted(allowed, hit.id))
+            if at == len(allowed) or int(allowed[at]) != hit.id:
+                pool.outside(hit.id)
+                continue
+        yield hit
 
 
 def _vectors(view: StoreView, ids: Ids) -> Vectors:

@@ -15,7 +15,7 @@ from pathlib import Path
 from trustrag.authority import Authority
 from trustrag.errors import AuthorityError, ConfigError, MalformedError, NotFoundError, Refusal
 from trustrag.ingest.attest import read_attestations
-from trustrag.ledger import Snapshot, VersionRow, View
+from trustrag.ledger import Snapshot, VersionRow, View, publisher_under
 from trustrag.monitor import history
 from trustrag.monitor.custody import Chain, chain_of
 from trustrag.monitor.rollback import RollbackStep, planned_step, proposed, require_approved, same_step
@@ -71,8 +71,12 @@ class History:
         return history.text_difference(*sides)
 
     def document(self, doc_id: str) -> list[VersionRow]:
-        """Every version of a document, oldest first, as the ledger remembers it (unsigned)."""
-        return self._opened.reader().versions(doc_id)
+        """Every version of a document, oldest first, as it was signed: see `View.signed_versions`.
+
+        Raises `LedgerError` where a row of it is not what was signed.
+        """
+        with self._opened.reader().view() as view:
+            return view.signed_versions(doc_id, publisher_under(self._opened.policy))
 
     def events(self, doc_id: str) -> tuple[history.Event, ...]:
         """Every snapshot that touched a document, oldest first, as it was signed."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from trustrag.authority import Authority
 from trustrag.consistency import Judge, open_entailment_judge
-from trustrag.errors import ConfigError, MalformedError, SignatureError, UnsignedDocumentError
+from trustrag.errors import ConfigError, MalformedError, UnsignedDocumentError
 from trustrag.files import make_folder, write_whole
 from trustrag.index.base import Vector
 from trustrag.index.embedding import Embedder
@@ -22,10 +22,10 @@ from trustrag.ingest.pipeline import Signers
 from trustrag.ingest.screening.versions import Neighbours as Beside
 from trustrag.ingest.screening.versions import Witness
 from trustrag.keyring import state_file
-from trustrag.ledger import Ledger, Publisher
+from trustrag.ledger import Ledger
 from trustrag.monitor.audited import Audited
 from trustrag.monitor.record import Assessment, Neighbours, assess, gather
-from trustrag.provenance.envelope import Envelope, verify
+from trustrag.provenance.envelope import Envelope
 from trustrag.provenance.evidence import VerifiedPassage
 from trustrag.provenance.export import EvidenceReport, verify_evidence_file
 from trustrag.provenance.policy import Policy, Source
@@ -199,23 +199,6 @@ def signers_of(authority: Authority) -> Signers:
     return Signers(
         authority.signer(policy.ingest.keys, "ingest"), authority.signer(policy.screen.keys, "screen")
     )
-
-
-def publisher_under(policy: Policy) -> Publisher:
-    """Tells whose key of this policy signed an attestation, whether or not it may still sign."""
-    keys = {known.key.key_id: (source.name, known.key) for source in policy.sources for known in source.keys}
-
-    def publisher(envelope: Envelope) -> str | None:
-        if envelope.key_id not in keys:
-            return None
-        name, key = keys[envelope.key_id]
-        try:
-            verify(envelope, key)
-        except SignatureError:
-            return None
-        return name
-
-    return publisher
 
 
 def verify_evidence(data: bytes, keys: str | Path, *, now: int | None = None) -> EvidenceReport:

@@ -26,7 +26,7 @@ from trustrag.ingest.pipeline import Progress
 from trustrag.ingest.reading import read
 from trustrag.ingest.report import AttestReport, IngestReport
 from trustrag.keyring import UNSAID, Keyring, Unsaid, chosen_passphrase
-from trustrag.ledger import Ledger, Ruling, Snapshot, VersionRow
+from trustrag.ledger import Ledger, Ruling, Snapshot, VersionRow, publisher_under
 from trustrag.ledger.model import Action
 from trustrag.monitor.audit import AuditReport, audit
 from trustrag.monitor.record import Assessment
@@ -54,7 +54,6 @@ from trustrag.workspace.wiring import (
     listed,
     named,
     opened_judge,
-    publisher_under,
     require_room,
     slug,
     undone_on_failure,
