@@ -112,6 +112,13 @@ def say(as_json: bool, facts: object, line: str) -> None:
         typer.echo(line)
 
 
+def in_words(value: object) -> str:
+    """A fact as a person reads it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return " ".join(map(str, value)) if isinstance(value, list) else one_line(str(value))
+
+
 def one_line(text: str) -> str:
     """Text of a document as one line for a terminal: no control character of it is obeyed."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from trustrag.cli.common import (
     EXIT_REFUSED,
     Json,
     Reason,
+    note,
     one_line,
     open_publisher,
     open_workspace,
@@ -20,6 +21,11 @@ from trustrag.cli.common import (
 from trustrag.cli.desk import told_opinion
 from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, NotFoundError, UnsignedDocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trustrag.workspace import Event
 
 Target = Annotated[str | None, typer.Argument(metavar="DOC", help="The document's id.")]
 OfSource = Annotated[str | None, typer.Option("--source", help="Everything of this source instead.")]
@@ -114,6 +120,8 @@ def ingest(
         print_json(show.plain(report))
     else:
         show.print_ingest(report)
+    if not any((report.admitted, report.unchanged, report.quarantined, report.refused, report.skipped)):
+        note(f"no file is in {', '.join(map(str, paths))}: nothing was taken in")
     if report.refused:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -125,7 +133,7 @@ def history(
 ) -> None:
     """List every version of a document, and who decided what.
 
-    With what the screens noticed, and what reviewers said of it.
+    With what the screens noticed, what reviewers said of it, and each ruling since: quarantine, restore, withdraw, rollback.
     """
     with open_workspace(context) as workspace:
         rows = workspace.history.document(doc)
@@ -134,6 +142,7 @@ def history(
                 f"no document {doc!r} was ever taken in; ids are paths below the folder given to ingest"
             )
         said = workspace.reviews.history(doc)
+        done = _rulings(workspace.history.events(doc))
         facts = [
             {
                 "version": row.version,
@@ -143,6 +152,10 @@ def history(
                 "snapshot": row.admitted,
                 "findings": list(row.findings),
                 "opinions": [asdict(one) for one in said[row.version]],
+                "rulings": [
+                    {"snapshot": one.snapshot, "action": one.action, "reason": one.reason}
+                    for one in done.get(row.version, ())
+                ],
             }
             for row in rows
         ]
@@ -157,7 +170,24 @@ def history(
         for one in said[row.version]:
             told = told_opinion("approved" if one.approves else "rejected", one)
             typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
+        for event in done.get(row.version, ()):
+            gone = "" if event.began == row.version else ", stands no more"
+            typer.echo(
+                f"      snapshot {event.snapshot}: {event.action}{gone}: {one_line(event.reason or '')}"
+            )
     return None
+
+
+def _rulings(events: "Iterable[Event]") -> "dict[int, list[Event]]":
+    """What was decided over each version once it stood, as it was sealed; a ruling on what stood not is of the newest."""
+    found: dict[int, list[Event]] = {}
+    newest = 1
+    for event in events:
+        newest = max(newest, event.began or 0)
+        if event.action in ("quarantine", "restore", "withdraw", "rollback"):
+            for version in {event.ended, event.began} - {None} or {newest}:
+                found.setdefault(version, []).append(event)  # type: ignore[arg-type]
+    return found
 
 
 def quarantine(

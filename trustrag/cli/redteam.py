@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from trustrag.redteam.report import RedTeamReport
 
 
+FEW = 20
+"""Below so many questions a share is told with a warning."""
+
+
 def register(app: typer.Typer) -> None:
     """Add this verb to the application."""
     app.command()(redteam)
@@ -94,21 +98,44 @@ def _print_catalogue(attacks: "tuple[Attack, ...]", as_json: bool) -> None:
 
 
 def _print_report(report: "RedTeamReport") -> None:
-    """One line an attack: the attacker's success with no defence, with signatures alone, with all of it."""
+    """One line an attack: on which share of the questions the attacker won with no defence, with signatures, with all of it."""
     from trustrag.redteam.results import Defence
 
-    measure = report.success_measure
-    typer.echo(f"{len(report.questions)} questions; attacker's success ({measure}), then gold kept, on each")
-    typer.echo(f"{'':28} {'undefended':>11} {'signatures':>11} {'full gate':>11}   gold: before  after")
+    measure, asked = report.success_measure, len(report.questions)
+    won = (
+        "the reader gave the attacker's answer"
+        if report.reader
+        else "the attacker's answer outnumbers the true one"
+    )
+    few = ": few for a percentage, --questions FILE brings more" if asked < FEW else ""
+    typer.echo(
+        f"{asked} questions{few}. Shares of them on which {won}, and on which an honest passage is found:"
+    )
+    typer.echo(f"{'':28} {'attacker wins':^35}   {'truth is found':^22}")
+    typer.echo(
+        f"{'':28} {'undefended':>11} {'signatures':>11} {'full gate':>11}   {'undefended':>11} {'full gate':>10}"
+    )
+    surpassed = False
     for trial in report.everything():
-        shares = "".join(f"{trial.measure(measure, one).mean:12.2f}" for one in Defence)
+        by = [trial.measure(measure, one).mean for one in Defence]
         before, after = trial.measure("gold", Defence.NONE), trial.measure("gold", Defence.GATE)
-        typer.echo(f"{trial.name:28}{shares}         {before.mean:.2f}   {after.mean:.2f}")
+        worse = by[-1] > by[0]
+        surpassed |= worse
+        typer.echo(
+            f"{trial.name:28}{''.join(f'{one:12.2f}' for one in by)}{'*' if worse else ' '}  "
+            f"{before.mean:12.2f}{after.mean:11.2f}"
+        )
+    if surpassed:
+        typer.echo(
+            "* further than undefended: counted are those of the first five passages that hold the words of an answer, "
+            "whatever they are about; in a small store, or with few questions, one passage more or less decides."
+        )
     worst = report.worst()
     if worst is not None:
+        tied = f" (as far: {', '.join(worst.tied)})" if worst.tied and worst.success.mean else ""
         typer.echo(
-            f"worst against the full gate: {worst.attack}, {worst.success.mean:.2f} "
-            f"(95% interval {worst.success.low:.2f} to {worst.success.high:.2f})"
+            f"worst against the full gate: {worst.attack}, {worst.success.mean:.2f} of {worst.success.n} questions "
+            f"(95% interval {worst.success.low:.2f} to {worst.success.high:.2f}){tied}"
         )
 
 
