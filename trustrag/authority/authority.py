@@ -380,9 +380,8 @@ class Authority:
         here = f"{context.tenant}/{context.collection}"
         for prefix in scope:
             if not f"{prefix}/".startswith(f"{here}/") and not f"{here}/".startswith(f"{prefix}/"):
-                raise ConfigError(
-                    f"scope {prefix!r} lies outside of {here}: nothing could be published under it"
-                )
+                what = f"scope {prefix!r} lies outside of {here}: nothing could be published under it; say {here}/..."
+                raise ConfigError(what)
         key = parsed_key(public_key) if public_key else self.own_key(key_name("source", name))
         return Source(
             name=name,
