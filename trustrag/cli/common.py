@@ -59,7 +59,8 @@ def a_name(value: str | None) -> str | None:
     return _checked(value, lambda text: check_segment(text, "it"))
 
 
-def _a_reason(value: str | None) -> str | None:
+def a_reason(value: str | None) -> str | None:
+    """A reason as statements take it: one line, of at most so many bytes. Raises `BadParameter`."""
     from trustrag.workspace import MAX_REASON_BYTES, check_text
 
     return _checked(value, lambda text: check_text(text, "it", MAX_REASON_BYTES))
@@ -74,7 +75,7 @@ def _checked(value: str | None, check: "Callable[[str], None]") -> str | None:
     return value
 
 
-REASON = typer.Option("--reason", callback=_a_reason, help="Why; it is signed and stays in the log.")
+REASON = typer.Option("--reason", callback=a_reason, help="Why; it is signed and stays in the log.")
 Reason = Annotated[str, REASON]
 
 

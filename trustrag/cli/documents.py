@@ -23,9 +23,9 @@ from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, NotFoundError, UnsignedDocumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from trustrag.workspace import Event
+    from trustrag.workspace import Event, Opinion, VersionRow
 
 Target = Annotated[str | None, typer.Argument(metavar="DOC", help="The document's id.")]
 OfSource = Annotated[str | None, typer.Option("--source", help="Everything of this source instead.")]
@@ -143,39 +143,41 @@ def history(
             )
         said = workspace.reviews.history(doc)
         done = _rulings(workspace.history.events(doc))
-        facts = [
-            {
-                "version": row.version,
-                "standing": row.standing,
-                "source": row.source_name,
-                "sha256": row.digest.hex,
-                "snapshot": row.admitted,
-                "findings": list(row.findings),
-                "opinions": [asdict(one) for one in said[row.version]],
-                "rulings": [
-                    {"snapshot": one.snapshot, "action": one.action, "reason": one.reason}
-                    for one in done.get(row.version, ())
-                ],
-            }
-            for row in rows
-        ]
     if as_json:
+        facts = [_version_facts(row, said[row.version], done.get(row.version, [])) for row in rows]
         return print_json(facts)
-    for fact, row in zip(facts, rows, strict=True):
-        typer.echo(
-            "{version:>4}  {standing:12} snapshot {snapshot:<6} {source}  sha256 {sha256}".format(**fact)
-        )
-        for finding in row.findings:
-            typer.echo(f"      {one_line(finding)}")
-        for one in said[row.version]:
-            told = told_opinion("approved" if one.approves else "rejected", one)
-            typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
-        for event in done.get(row.version, ()):
-            gone = "" if event.began == row.version else ", stands no more"
-            typer.echo(
-                f"      snapshot {event.snapshot}: {event.action}{gone}: {one_line(event.reason or '')}"
-            )
+    for row in rows:
+        _print_version(row, said[row.version], done.get(row.version, []))
     return None
+
+
+def _version_facts(
+    row: "VersionRow", said: "Sequence[Opinion]", done: "Sequence[Event]"
+) -> dict[str, object]:
+    return {
+        "version": row.version,
+        "standing": row.standing,
+        "source": row.source_name,
+        "sha256": row.digest.hex,
+        "snapshot": row.admitted,
+        "findings": list(row.findings),
+        "opinions": [asdict(one) for one in said],
+        "rulings": [{"snapshot": one.snapshot, "action": one.action, "reason": one.reason} for one in done],
+    }
+
+
+def _print_version(row: "VersionRow", said: "Sequence[Opinion]", done: "Sequence[Event]") -> None:
+    typer.echo(
+        f"{row.version:>4}  {row.standing:12} snapshot {row.admitted:<6} {row.source_name}  sha256 {row.digest.hex}"
+    )
+    for finding in row.findings:
+        typer.echo(f"      {one_line(finding)}")
+    for one in said:
+        told = told_opinion("approved" if one.approves else "rejected", one)
+        typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
+    for event in done:
+        gone = "" if event.began == row.version else ", stands no more"
+        typer.echo(f"      snapshot {event.snapshot}: {event.action}{gone}: {one_line(event.reason or '')}")
 
 
 def _rulings(events: "Iterable[Event]") -> "dict[int, list[Event]]":

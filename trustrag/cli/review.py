@@ -13,6 +13,7 @@ from trustrag.cli.common import (
     REASON,
     Json,
     Reason,
+    a_reason,
     complain,
     in_file,
     note,
@@ -146,7 +147,8 @@ def approve(
 def _considered(reason: str | None, asks: bool, what: str) -> str:
     """The reason to sign: asked for where none was given, and whether to go on at all."""
     if reason is None:
-        reason = str(typer.prompt(f"Why may {what} stand (it is signed, and stays in the log)", err=True))
+        why = f"Why may {what} stand (it is signed, and stays in the log)"
+        reason = str(typer.prompt(why, err=True, value_proc=a_reason))
     if asks and not typer.confirm(f"Approve {what}?", err=True):
         raise typer.Exit(complain("nothing was approved: it waits on"))
     return reason
