@@ -3,7 +3,6 @@
 import io
 import json
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from trustrag.errors import ConfigError, MalformedError
 from trustrag.settings import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from trustrag.publisher import Publisher
     from trustrag.workspace import Metadata, Workspace
@@ -77,15 +76,6 @@ def _checked(value: str | None, check: "Callable[[str], None]") -> str | None:
 
 REASON = typer.Option("--reason", callback=a_reason, help="Why; it is signed and stays in the log.")
 Reason = Annotated[str, REASON]
-
-
-@contextmanager
-def in_file(path: Path) -> "Iterator[None]":
-    """Say of malformed bytes which file they are in."""
-    try:
-        yield
-    except MalformedError as error:
-        raise MalformedError(f"{path}: {error}") from error
 
 
 def complain(message: str, status: int = EXIT_REFUSED) -> int:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trustrag.cli.common import EXIT_REFUSED, Json, in_file, one_line, open_workspace, print_json
+from trustrag.cli.common import EXIT_REFUSED, Json, one_line, open_workspace, print_json
 from trustrag.cli.show import print_refused, refused_facts
-from trustrag.errors import ConfigError
 
 if TYPE_CHECKING:
     from trustrag.workspace import Replay
@@ -28,12 +27,8 @@ def replay(
     It is searched exactly, on the snapshot that the receipt names. An index that hid or reordered passages is found
     out here, by anyone who holds the snapshot. Exit status 1 where the two differ.
     """
-    try:
-        data = receipt.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{receipt} cannot be read: {error.strerror}") from error
-    with open_workspace(context) as workspace, in_file(receipt):
-        found = workspace.receipts.replay(data)
+    with open_workspace(context) as workspace:
+        found = workspace.receipts.replay(receipt)
     if as_json:
         print_json(_facts(found))
     else:

@@ -5,13 +5,14 @@ The rules are in `ingest.review`; here they meet the ledger, the policy and the 
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from trustrag.authority import reviewers
-from trustrag.errors import ConfigError, ConflictError, TrustragError
+from trustrag.errors import ConfigError, ConflictError, TrustragError, in_file
 from trustrag.ingest.casefile import encode_case, read_verdict
 from trustrag.ingest.diff import Piece, word_diff
 from trustrag.ingest.effect import Effect, Nearest, Neighbour, Vectors, effect, neighbours
@@ -158,8 +159,9 @@ class Reviews:
 
     def take(self, verdict: Envelope | Path) -> Decided:
         """Enter a review or rejection that was signed elsewhere. Raises as `approve`, and `MalformedError`."""
-        envelope = verdict if isinstance(verdict, Envelope) else read_verdict(_read(verdict))
-        statement = parse_statement(envelope.payload)
+        with in_file(verdict) if isinstance(verdict, Path) else nullcontext():
+            envelope = verdict if isinstance(verdict, Envelope) else read_verdict(_read(verdict))
+            statement = parse_statement(envelope.payload)
         subject = statement.subject if isinstance(statement, ReviewStatement | RejectionStatement) else None
         for case in self.waiting()[0]:
             if case.subject == subject:
