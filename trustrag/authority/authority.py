@@ -418,7 +418,7 @@ class Authority:
         check_segment(name, f"{kind} name")
         with self._lock:
             if not Keyring.exists(self._store):
-                chosen = chosen_passphrase(UNSAID) if passphrase is None else passphrase()
+                chosen = chosen_passphrase(UNSAID, callers=3) if passphrase is None else passphrase()
                 self._keyring = Keyring.create(self._store, chosen, apart_from=self._apart_from)
             return self.keyring.generate(key_name(kind, name)).public_key
 
