@@ -81,7 +81,7 @@ def take_in(folder: Path) -> Workspace:
     print(f"1. Signing and taking in the documentation of {len(packages)} installed packages.")
     print("   Each package is a source with its own key and the licence that it declares.")
     start = time.monotonic()
-    workspace = Workspace.init(folder, source=packages[0].name)
+    workspace = Workspace.init(folder, source=packages[0].name, passphrase=None)
     workspace.add_sources([package.name for package in packages[1:]])
     documents = [package.document() for package in packages]
     envelopes = [e for p, d in zip(packages, documents, strict=True) for e in signed(workspace, p.name, d)]

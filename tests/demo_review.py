@@ -71,11 +71,11 @@ def tell(step: str, *lines: str) -> None:
 
 def found(machines: Machines, embedder: AnyEmbedder) -> Workspace:
     """A store with two sources, two reviewers on machines of their own, and a contract with the wiki."""
-    ws = Workspace.init(machines.root / "kb", source="handbook", embedder=embedder)
+    ws = Workspace.init(machines.root / "kb", source="handbook", embedder=embedder, passphrase=None)
     ws.add_source("wiki", trust=0.6, scope="default/default/wiki")
     for name in ("ann", "bob"):
         with machines.of(name):
-            key = Publisher.open(ws.authority.keys_folder).new_reviewer_key(name)
+            key = Publisher.open(ws.authority.keys_folder).new_reviewer_key(name, lambda: None)
         ws.reviews.add_reviewer(name, public_key=key.hex)
     assert ws.reviews.held_reviewers() == (), "no reviewer's key lies on the operator's machine"
     contract = machines.root / "wiki.yaml"

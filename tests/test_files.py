@@ -65,3 +65,10 @@ def test_a_lock_lets_one_process_in_at_a_time(tmp_path: Path) -> None:
     for worker in workers:
         worker.join()
     assert counter.read_text() == "100"
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_its_draft(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "policy.json"
+    with pytest.raises(FileNotFoundError) as caught:
+        write_whole(path, b"{}")
+    assert caught.value.filename == str(path)

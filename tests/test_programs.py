@@ -79,6 +79,7 @@ def test_every_program_that_is_named_is_there() -> None:
     assert {module for module, _ in shown()} <= set(PROGRAMS)
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_life_of_a_poisoned_page_goes_as_it_is_told(
     minilm: Embedder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -500,5 +500,6 @@ def test_keys_without_a_passphrase_are_warned_of_unless_that_was_meant(
 def test_who_signs_elsewhere_is_warned_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ws = Workspace.init(tmp_path / "kb", source="acme", embedder="hash", passphrase=b"horse")
     monkeypatch.setenv("TRUSTRAG_HOME", str(tmp_path / "elsewhere"))
-    with pytest.warns(UnencryptedKeysWarning):
+    with pytest.warns(UnencryptedKeysWarning) as told:
         Publisher.open(ws.authority.keys_folder).new_key("wiki")
+    assert told[0].filename == __file__

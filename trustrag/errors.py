@@ -19,6 +19,8 @@ Hostile data becomes a value where a caller has to go on (a `Refusal` in a repor
 raises, and a caller's own mistake is a plain `TypeError` or `ValueError`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -112,3 +114,12 @@ class ConfigError(TrustragError):
 
 class UnencryptedKeysWarning(UserWarning):
     """Private keys were made without a passphrase, and nobody said that they should be."""
+
+
+@contextmanager
+def in_file(path: object) -> Iterator[None]:
+    """Says of malformed bytes which file they are in."""
+    try:
+        yield
+    except MalformedError as error:
+        raise MalformedError(f"{path}: {error}") from error

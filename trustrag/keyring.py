@@ -67,8 +67,11 @@ class Unsaid(Enum):
 UNSAID: Final = Unsaid.UNSAID
 
 
-def chosen_passphrase(given: bytes | Unsaid | None) -> bytes | None:
-    """The passphrase for new keys: as given, else from `TRUSTRAG_PASSPHRASE_FILE`, else none, with a warning."""
+def chosen_passphrase(given: bytes | Unsaid | None, *, callers: int = 2) -> bytes | None:
+    """The passphrase for new keys: as given, else from `TRUSTRAG_PASSPHRASE_FILE`, else none, with a warning.
+
+    `callers` counts the functions between here and the line that the warning is about.
+    """
     if not isinstance(given, Unsaid):
         return given
     found = passphrase_from_environment()
@@ -77,7 +80,7 @@ def chosen_passphrase(given: bytes | Unsaid | None) -> bytes | None:
             "the private keys are not encrypted: whoever reads your files can sign as you. Give passphrase=, or a file "
             f"in {PASSPHRASE_FILE}; passphrase=None says that you mean it",
             UnencryptedKeysWarning,
-            stacklevel=3,
+            stacklevel=callers + 1,
         )
     return found
 

@@ -16,7 +16,7 @@ from typing import Self
 
 from trustrag.authority import Authority
 from trustrag.authority.reviewers import reviewer_signer
-from trustrag.errors import ConfigError
+from trustrag.errors import ConfigError, in_file
 from trustrag.ingest.attest import attest_into
 from trustrag.ingest.desk import Shown, read_case, signed_verdict
 from trustrag.ingest.reading import read
@@ -77,7 +77,9 @@ class Publisher:
             data = Path(case).read_bytes()
         except OSError as error:
             raise ConfigError(f"{case} cannot be read: {error.strerror}") from error
-        return read_case(data, self.authority.policy)
+        policy = self.authority.policy
+        with in_file(case):
+            return read_case(data, policy)
 
     def attest(
         self,

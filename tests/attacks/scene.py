@@ -91,6 +91,7 @@ def build(root: Path) -> World:
             chunk_size=220,
             chunk_overlap=0,
             clock=lambda: LAST_WEEK,
+            passphrase=None,
         ) as workspace:
             workspace.add_source("wiki", scope="default/default/wiki", trust=0.5)
             workspace.add_source("lab", scope="default/default/lab")

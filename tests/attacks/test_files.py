@@ -91,7 +91,7 @@ def test_edited_evidence(scene: Scene) -> None:
 
 @attack("evidence from another store", "the head is signed by the log key of the reader's own policy")
 def test_other_stores_evidence(scene: Scene) -> None:
-    with Workspace.init(scene.root / "other", source="acme", embedder="hash") as other:
+    with Workspace.init(scene.root / "other", source="acme", embedder="hash", passphrase=None) as other:
         other.ingest_documents([document("retention.txt", "Audit logs are sold.")], source="acme")
         theirs = other.search(QUESTION).evidence().encode()
     scene.fails(VerificationError, "", lambda: verify_evidence(theirs, scene.folder / "keys"))
@@ -255,7 +255,7 @@ def test_garbage_index(scene: Scene) -> None:
 
 @attack("another workspace's index", "ids that this ledger never gave are not taken")
 def test_other_index(scene: Scene) -> None:
-    with Workspace.init(scene.root / "other", source="acme", embedder="hash") as other:
+    with Workspace.init(scene.root / "other", source="acme", embedder="hash", passphrase=None) as other:
         papers = [document(f"{number}.txt", f"Audit logs, part {number}.") for number in range(30)]
         other.ingest_documents(papers, source="acme")
         other.search(QUESTION)

@@ -556,7 +556,7 @@ def test_another_store(scene: Scene) -> None:
     shutil.rmtree(scene.folder)
     with (
         at_home(scene.root / "attackers-home"),
-        Workspace.init(scene.folder, source="acme", embedder="hash") as forged,
+        Workspace.init(scene.folder, source="acme", embedder="hash", passphrase=None) as forged,
     ):
         forged.ingest_documents([document("retention.txt", "Audit logs are sold.")], source="acme")
     with scene.open() as workspace:

@@ -354,7 +354,7 @@ def test_other_unicode_form(scene: Scene) -> None:
 )
 def test_other_tenants_ledger(scene: Scene) -> None:
     other = scene.root / "other"
-    with Workspace.init(other, source="acme", tenant="rivals", embedder="hash") as workspace:
+    with Workspace.init(other, source="acme", tenant="rivals", embedder="hash", passphrase=None) as workspace:
         workspace.ingest_documents([document("retention.txt", LIE)], source="acme")
     settle(other)
     for name in ("ledger.db", "vectors.f32"):
@@ -368,7 +368,9 @@ def test_other_tenants_ledger(scene: Scene) -> None:
 )
 def test_other_collections_passage(scene: Scene) -> None:
     other = scene.root / "other"
-    with Workspace.init(other, source="acme", collection="rumours", embedder="hash") as workspace:
+    with Workspace.init(
+        other, source="acme", collection="rumours", embedder="hash", passphrase=None
+    ) as workspace:
         workspace.ingest_documents([document("retention.txt", LIE, audience="public")], source="acme")
     ours, theirs = scene.chunk("retention.txt"), 0
     with scene.database() as database:

@@ -165,7 +165,7 @@ def test_published_foreign_keys(scene: Scene) -> None:
     from trustrag.workspace import Workspace
 
     made = publication(scene)
-    with Workspace.init(scene.root / "mine", source="acme", embedder="hash") as other:
+    with Workspace.init(scene.root / "mine", source="acme", embedder="hash", passphrase=None) as other:
         shutil.rmtree(made.folder / "keys")
         shutil.copytree(other.authority.keys_folder, made.folder / "keys")
     made.refuses(Refusal.WRONG_CONTEXT)

@@ -441,7 +441,7 @@ def test_other_trust_root(scene: Scene) -> None:
     with scene.open() as workspace:
         store = workspace.settings.store
     other = scene.root / "other"
-    with Workspace.init(other, source="acme", embedder="hash") as forged:
+    with Workspace.init(other, source="acme", embedder="hash", passphrase=None) as forged:
         theirs = forged.settings.store
     shutil.rmtree(scene.folder / "keys")
     shutil.copytree(other / "keys", scene.folder / "keys")

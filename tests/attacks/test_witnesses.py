@@ -76,7 +76,7 @@ def watched(scene: Scene) -> Watched:
         workspace.log.publish(out)
         vkey = workspace.log.keys[0].encode()
         with at_home(scene.root / "witness"):
-            witness = Witness.init(NAME, clock=lambda: NOW)
+            witness = Witness.init(NAME, clock=lambda: NOW, passphrase=None)
             witness.look(witness.follow(str(out), vkey))
         workspace.log.add_witness(NAME, witness.key.encode())
         workspace.log.gather(witness.state)

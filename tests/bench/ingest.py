@@ -51,7 +51,9 @@ def seconds_a_passage(embedder: Embedder, count: int) -> float:
     """Processor seconds for each passage taken in."""
     with tempfile.TemporaryDirectory() as name:
         os.environ["TRUSTRAG_HOME"] = str(Path(name) / "home")
-        with Workspace.init(Path(name) / "kb", source="acme", embedder=embedder) as workspace:
+        with Workspace.init(
+            Path(name) / "kb", source="acme", embedder=embedder, passphrase=None
+        ) as workspace:
             embedder.embed(["so that loading the model is not counted"] * 20)
             given = documents(count)
             start = time.process_time()

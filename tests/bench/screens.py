@@ -77,7 +77,9 @@ def in_company(documents: Sequence[Document], vectors: Vectors, half: int) -> di
     spent: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         os.environ["TRUSTRAG_HOME"] = str(Path(name) / "home")
-        with Workspace.init(Path(name) / "kb", source="other", embedder=open_embedder("minilm")) as workspace:
+        with Workspace.init(
+            Path(name) / "kb", source="other", embedder=open_embedder("minilm"), passphrase=None
+        ) as workspace:
             own = workspace.add_source("acme")
             battery = default_battery()
             workspace.ingest_documents(

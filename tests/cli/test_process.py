@@ -103,8 +103,9 @@ def test_who_approves_at_a_terminal_is_shown_it_and_asked_why_and_whether(place:
     assert shown.splitlines()[-1] == "trustrag: nothing was approved: it waits on"
     assert "1 waiting" in run("-w", "kb", "review", "list").stdout
 
-    status, shown = at_a_terminal(*approve, typed=("an example", "y"))
+    status, shown = at_a_terminal(*approve, typed=("x" * 2049, "an example", "y"))
     assert status == 0
+    assert "it must have 1 to 2048 bytes" in shown
     assert "the operator approved version 1 of orders.md: it stands" in shown
     assert "the operator approved: an example" in run("-w", "kb", "history", "orders.md").stdout
 

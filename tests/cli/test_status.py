@@ -158,6 +158,12 @@ def test_it_could_not_be_tried(line: str, said: str, damage: Callable[[], None] 
     assert len([line for line in run.err.splitlines() if ": note: " not in line]) == 1, "one line says it"
 
 
+def test_an_empty_folder_is_noted() -> None:
+    told = trustrag("ingest", "empty", "--sign")
+    assert told.status == 0
+    assert told.err == "trustrag: note: no file is in empty: nothing was taken in\n"
+
+
 def test_the_rule_is_told() -> None:
     assert "Exit status: 0 done; 1 something was refused or is wrong" in " ".join(
         trustrag("--help").out.split()

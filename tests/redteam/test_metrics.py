@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustrag.redteam.campaign import Question
-from trustrag.redteam.metrics import Outcome, Shown, column, interval, judge, paired, states, summary
+from trustrag.redteam.metrics import Outcome, Shown, column, interval, judge, paired, share, states, summary
 
 _ASKED = Question("How many?", ("1,200", "twelve hundred"), "900")
 
@@ -62,6 +62,15 @@ def test_an_interval_holds_its_mean_and_is_drawn_by_seed(values: list[float], se
 
 def test_no_values_have_no_interval() -> None:
     assert interval([]).n == 0
+
+
+@pytest.mark.parametrize(("n", "reach"), [(1, 0.793), (2, 0.658), (10, 0.278), (100, 0.037)])
+def test_a_share_that_came_out_the_same_each_time_is_no_certainty(n: int, reach: float) -> None:
+    none, every = share([0.0] * n), share([1.0] * n)
+    assert (none.mean, none.low, round(none.high, 3)) == (0.0, 0.0, reach)
+    assert (every.mean, round(1 - every.low, 3), every.high) == (1.0, reach, 1.0)
+    assert share([0.0, 1.0]) == interval([0.0, 1.0])
+    assert share([]).n == 0
 
 
 def test_paired_is_the_change_of_each() -> None:

@@ -37,6 +37,15 @@ def test_the_worst_is_what_comes_furthest_through_the_full_gate() -> None:
     assert _report().worst() is None
 
 
+def test_attacks_that_came_as_far_are_named_beside_the_worst() -> None:
+    worst = _report(_trial("a", [_BAD] * 4), _trial("b", [_BAD] * 4), _trial("mild", [_GOOD] * 4)).worst()
+    assert worst is not None
+    assert (worst.attack, worst.tied) == ("b", ("a",))
+    assert (worst.success.mean, worst.success.n) == (1.0, 4)
+    assert worst.success.low < 0.6, "four of four are no certainty"
+    assert "as far came a" in _report(_trial("a", [_BAD] * 4), _trial("b", [_BAD] * 4)).to_html()
+
+
 def test_the_ci_gate_opens_above_its_limit_only() -> None:
     assert _TWO.exceeds(0.49)
     assert not _TWO.exceeds(0.5)

@@ -1,7 +1,9 @@
 """Receipts: what is signed is what was found, and a replay finds out what an index hid."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,17 @@ def test_what_was_found_is_found_again_after_the_store_went_on(
         found = ws.receipts.replay(data)
         assert found.same
         assert any("policy has changed" in note for note in found.notes)
+
+
+def test_a_passage_that_was_edited_since_is_refused_by_name(ws: Workspace) -> None:
+    data = ws.receipts.of(ws.search(QUESTION, k=1))
+    ws.close()
+    with closing(sqlite3.connect(ws.folder / "ledger.db")) as database, database:
+        database.execute("UPDATE chunk SET text = text || ' Not so.'")
+    found = ws.receipts.replay(data)
+    assert not found.same
+    assert {one.refusal for one in found.refused} == {Refusal.TAMPERED_TEXT}
+    assert {one.doc_id for one in found.extra} <= {one.doc_id for one in found.refused}
 
 
 def test_a_search_of_the_past_has_no_receipt(ws: Workspace) -> None:

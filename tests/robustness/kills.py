@@ -190,7 +190,9 @@ class Run:
 
 def run(folder: Path, kills: int, seed: int) -> Run:
     """Kill this often, on one new workspace in `folder`. The caller sets TRUSTRAG_HOME."""
-    Workspace.init(folder, source="acme", embedder="hash", chunk_size=CHUNK, chunk_overlap=0).close()
+    Workspace.init(
+        folder, source="acme", embedder="hash", chunk_size=CHUNK, chunk_overlap=0, passphrase=None
+    ).close()
     made = Run(folder, random.Random(seed))
     for _ in range(kills):
         made.kill_once()

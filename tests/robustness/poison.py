@@ -126,7 +126,7 @@ def published(
     with tempfile.TemporaryDirectory() as name:
         os.environ["TRUSTRAG_HOME"] = str(Path(name) / "home")
         first, *rest = batches
-        with Workspace.init(Path(name) / "kb", source=first, embedder=embedder) as workspace:
+        with Workspace.init(Path(name) / "kb", source=first, embedder=embedder, passphrase=None) as workspace:
             for start in range(0, len(rest), 500):
                 workspace.add_sources(rest[start : start + 500])
             for source, texts in batches.items():

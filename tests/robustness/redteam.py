@@ -105,7 +105,7 @@ def build(folder: Path, corpus: Path, embedder: str) -> None:
         text = f"{title}. {record['text']}" if title else record["text"]
         papers[record["publisher"]].append(Paper(text, f"d{at}", {"title": title} if title else {}))
     first, *others = sorted(papers)
-    with Workspace.init(folder, source=first, embedder=embedder) as workspace:
+    with Workspace.init(folder, source=first, embedder=embedder, passphrase=None) as workspace:
         workspace.add_sources(others)
         for done, source in enumerate(sorted(papers)):
             workspace.ingest_documents(papers[source], source=source)

@@ -54,7 +54,9 @@ class Heard:
 
 def make(folder: Path) -> None:
     """A store in which the question is answered by a source that will be silenced."""
-    with Workspace.init(folder, source="acme", embedder="hash", chunk_size=200, chunk_overlap=0) as workspace:
+    with Workspace.init(
+        folder, source="acme", embedder="hash", chunk_size=200, chunk_overlap=0, passphrase=None
+    ) as workspace:
         workspace.add_source("wiki")
         for name, of in (("acme", "ninety"), ("wiki", "thirty")):
             documents = []

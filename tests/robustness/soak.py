@@ -261,7 +261,7 @@ class Soak:
 def run(folder: Path, seconds: float, seed: int) -> Soak:
     """A new workspace in `folder`, under load for so long. The caller sets TRUSTRAG_HOME."""
     with Workspace.init(
-        folder, source="acme", embedder="hash", chunk_size=CHUNK, chunk_overlap=0
+        folder, source="acme", embedder="hash", chunk_size=CHUNK, chunk_overlap=0, passphrase=None
     ) as workspace:
         workspace.add_source("wiki", owner="acme")  # one voice: neither holds the other up at the door
         soak = Soak(folder, random.Random(seed))

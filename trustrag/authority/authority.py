@@ -380,9 +380,8 @@ class Authority:
         here = f"{context.tenant}/{context.collection}"
         for prefix in scope:
             if not f"{prefix}/".startswith(f"{here}/") and not f"{here}/".startswith(f"{prefix}/"):
-                raise ConfigError(
-                    f"scope {prefix!r} lies outside of {here}: nothing could be published under it"
-                )
+                what = f"scope {prefix!r} lies outside of {here}: nothing could be published under it; say {here}/..."
+                raise ConfigError(what)
         key = parsed_key(public_key) if public_key else self.own_key(key_name("source", name))
         return Source(
             name=name,
@@ -419,7 +418,7 @@ class Authority:
         check_segment(name, f"{kind} name")
         with self._lock:
             if not Keyring.exists(self._store):
-                chosen = chosen_passphrase(UNSAID) if passphrase is None else passphrase()
+                chosen = chosen_passphrase(UNSAID, callers=3) if passphrase is None else passphrase()
                 self._keyring = Keyring.create(self._store, chosen, apart_from=self._apart_from)
             return self.keyring.generate(key_name(kind, name)).public_key
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from trustrag.cli import show
-from trustrag.cli.common import EXIT_REFUSED, Json, complain, open_workspace, parse_pairs, print_json
+from trustrag.cli.common import EXIT_REFUSED, Json, complain, note, open_workspace, parse_pairs, print_json
 from trustrag.cli.progress import progress
 from trustrag.cli.publication import open_reader
 from trustrag.errors import ConfigError, MalformedError, VerificationError
@@ -222,6 +222,7 @@ def mcp(context: typer.Context) -> None:
     from trustrag.service.mcp import serve
 
     with open_workspace(context) as workspace:
+        note("serving on stdin and stdout, until stdin is closed")
         serve(workspace)
 
 

@@ -3,7 +3,6 @@
 import io
 import json
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from trustrag.errors import ConfigError, MalformedError
 from trustrag.settings import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from trustrag.publisher import Publisher
     from trustrag.workspace import Metadata, Workspace
@@ -59,7 +58,8 @@ def a_name(value: str | None) -> str | None:
     return _checked(value, lambda text: check_segment(text, "it"))
 
 
-def _a_reason(value: str | None) -> str | None:
+def a_reason(value: str | None) -> str | None:
+    """A reason as statements take it: one line, of at most so many bytes. Raises `BadParameter`."""
     from trustrag.workspace import MAX_REASON_BYTES, check_text
 
     return _checked(value, lambda text: check_text(text, "it", MAX_REASON_BYTES))
@@ -74,17 +74,8 @@ def _checked(value: str | None, check: "Callable[[str], None]") -> str | None:
     return value
 
 
-REASON = typer.Option("--reason", callback=_a_reason, help="Why; it is signed and stays in the log.")
+REASON = typer.Option("--reason", callback=a_reason, help="Why; it is signed and stays in the log.")
 Reason = Annotated[str, REASON]
-
-
-@contextmanager
-def in_file(path: Path) -> "Iterator[None]":
-    """Say of malformed bytes which file they are in."""
-    try:
-        yield
-    except MalformedError as error:
-        raise MalformedError(f"{path}: {error}") from error
 
 
 def complain(message: str, status: int = EXIT_REFUSED) -> int:
@@ -110,6 +101,13 @@ def say(as_json: bool, facts: object, line: str) -> None:
         print_json(facts)
     else:
         typer.echo(line)
+
+
+def in_words(value: object) -> str:
+    """A fact as a person reads it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return " ".join(map(str, value)) if isinstance(value, list) else one_line(str(value))
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from trustrag.cli.common import (
     EXIT_REFUSED,
     Json,
     Reason,
+    note,
     one_line,
     open_publisher,
     open_workspace,
@@ -20,6 +21,11 @@ from trustrag.cli.common import (
 from trustrag.cli.desk import told_opinion
 from trustrag.cli.progress import progress
 from trustrag.errors import ConfigError, NotFoundError, UnsignedDocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from trustrag.workspace import Event, Opinion, VersionRow
 
 Target = Annotated[str | None, typer.Argument(metavar="DOC", help="The document's id.")]
 OfSource = Annotated[str | None, typer.Option("--source", help="Everything of this source instead.")]
@@ -114,6 +120,8 @@ def ingest(
         print_json(show.plain(report))
     else:
         show.print_ingest(report)
+    if not any((report.admitted, report.unchanged, report.quarantined, report.refused, report.skipped)):
+        note(f"no file is in {', '.join(map(str, paths))}: nothing was taken in")
     if report.refused:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -125,7 +133,7 @@ def history(
 ) -> None:
     """List every version of a document, and who decided what.
 
-    With what the screens noticed, and what reviewers said of it.
+    With what the screens noticed, what reviewers said of it, and each ruling since: quarantine, restore, withdraw, rollback.
     """
     with open_workspace(context) as workspace:
         rows = workspace.history.document(doc)
@@ -134,30 +142,54 @@ def history(
                 f"no document {doc!r} was ever taken in; ids are paths below the folder given to ingest"
             )
         said = workspace.reviews.history(doc)
-        facts = [
-            {
-                "version": row.version,
-                "standing": row.standing,
-                "source": row.source_name,
-                "sha256": row.digest.hex,
-                "snapshot": row.admitted,
-                "findings": list(row.findings),
-                "opinions": [asdict(one) for one in said[row.version]],
-            }
-            for row in rows
-        ]
+        done = _rulings(workspace.history.events(doc))
     if as_json:
+        facts = [_version_facts(row, said[row.version], done.get(row.version, [])) for row in rows]
         return print_json(facts)
-    for fact, row in zip(facts, rows, strict=True):
-        typer.echo(
-            "{version:>4}  {standing:12} snapshot {snapshot:<6} {source}  sha256 {sha256}".format(**fact)
-        )
-        for finding in row.findings:
-            typer.echo(f"      {one_line(finding)}")
-        for one in said[row.version]:
-            told = told_opinion("approved" if one.approves else "rejected", one)
-            typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
+    for row in rows:
+        _print_version(row, said[row.version], done.get(row.version, []))
     return None
+
+
+def _version_facts(
+    row: "VersionRow", said: "Sequence[Opinion]", done: "Sequence[Event]"
+) -> dict[str, object]:
+    return {
+        "version": row.version,
+        "standing": row.standing,
+        "source": row.source_name,
+        "sha256": row.digest.hex,
+        "snapshot": row.admitted,
+        "findings": list(row.findings),
+        "opinions": [asdict(one) for one in said],
+        "rulings": [{"snapshot": one.snapshot, "action": one.action, "reason": one.reason} for one in done],
+    }
+
+
+def _print_version(row: "VersionRow", said: "Sequence[Opinion]", done: "Sequence[Event]") -> None:
+    typer.echo(
+        f"{row.version:>4}  {row.standing:12} snapshot {row.admitted:<6} {row.source_name}  sha256 {row.digest.hex}"
+    )
+    for finding in row.findings:
+        typer.echo(f"      {one_line(finding)}")
+    for one in said:
+        told = told_opinion("approved" if one.approves else "rejected", one)
+        typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
+    for event in done:
+        gone = "" if event.began == row.version else ", stands no more"
+        typer.echo(f"      snapshot {event.snapshot}: {event.action}{gone}: {one_line(event.reason or '')}")
+
+
+def _rulings(events: "Iterable[Event]") -> "dict[int, list[Event]]":
+    """What was decided over each version once it stood, as it was sealed; a ruling on what stood not is of the newest."""
+    found: dict[int, list[Event]] = {}
+    newest = 1
+    for event in events:
+        newest = max(newest, event.began or 0)
+        if event.action in ("quarantine", "restore", "withdraw", "rollback"):
+            for version in {event.ended, event.began} - {None} or {newest}:
+                found.setdefault(version, []).append(event)  # type: ignore[arg-type]
+    return found
 
 
 def quarantine(

@@ -10,7 +10,6 @@ from trustrag.cli import show
 from trustrag.cli.common import (
     Json,
     Reason,
-    in_file,
     one_line,
     open_publisher,
     open_workspace,
@@ -18,7 +17,7 @@ from trustrag.cli.common import (
     say,
 )
 from trustrag.cli.progress import progress
-from trustrag.errors import ConfigError
+from trustrag.errors import ConfigError, in_file
 
 if TYPE_CHECKING:
     from trustrag.workspace import Change, RollbackStatement, RollbackStep, SnapshotFact
@@ -238,12 +237,13 @@ def approve(
         before = out.read_bytes() if out.exists() else b""
     except OSError as error:
         raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
+    if keys is not None:
+        authority = open_publisher(keys).authority
+    else:
+        with open_workspace(context) as workspace:
+            authority = workspace.authority
     with in_file(proposal):
-        if keys is not None:
-            envelope, said = approve_rollback(open_publisher(keys).authority, data, key=key)
-        else:
-            with open_workspace(context) as workspace:
-                envelope, said = approve_rollback(workspace.authority, data, key=key)
+        envelope, said = approve_rollback(authority, data, key=key)
     between = b"\n" if before and not before.endswith(b"\n") else b""
     _write(out, before + between + envelope.encode() + b"\n")
     facts = {"key": envelope.key_id, "out": str(out), **_asked_facts(said)}

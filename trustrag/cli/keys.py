@@ -15,6 +15,7 @@ from trustrag.cli.common import (
     a_name,
     ask_passphrase,
     find_workspace,
+    in_words,
     new_passphrase,
     open_publisher,
     open_workspace,
@@ -95,7 +96,7 @@ def keys_list(context: typer.Context, as_json: Json = False) -> None:
         if as_json:
             return print_json([_key_facts(row) for row in rows])
         for row in rows:
-            where = "held here" if row.held else "elsewhere"
+            where = "revoked" if row.revoked else "held here" if row.held else "elsewhere"
             typer.echo(f"{row.purpose:24} {row.key[:16]}  {where:10} {_when(row)}")
     return None
 
@@ -115,7 +116,7 @@ def keys_show(
             return print_json(rows)
         for row in rows:
             for label, value in row.items():
-                typer.echo(f"{label:8} {value}")
+                typer.echo(f"{label:8} {in_words(value)}")
     return None
 
 
@@ -321,7 +322,7 @@ def _when(fact: "KeyFact") -> str:
         return f"until {_date(fact.expires)}"
     reason = "" if fact.reason is None else f" ({fact.reason})"
     if fact.revoked:
-        return f"revoked{reason}"
+        return (fact.reason or "") + ("; its private half is still here" if fact.held else "")
     if fact.last_valid_index is not None:
         return f"entries {fact.first_valid_index} to {fact.last_valid_index}, retired{reason}"
     return f"from entry {fact.first_valid_index} on" if fact.first_valid_index else ""

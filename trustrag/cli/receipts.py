@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trustrag.cli.common import EXIT_REFUSED, Json, in_file, one_line, open_workspace, print_json
-from trustrag.errors import ConfigError
+from trustrag.cli.common import EXIT_REFUSED, Json, one_line, open_workspace, print_json
+from trustrag.cli.show import print_refused, refused_facts
 
 if TYPE_CHECKING:
     from trustrag.workspace import Replay
@@ -27,12 +27,8 @@ def replay(
     It is searched exactly, on the snapshot that the receipt names. An index that hid or reordered passages is found
     out here, by anyone who holds the snapshot. Exit status 1 where the two differ.
     """
-    try:
-        data = receipt.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{receipt} cannot be read: {error.strerror}") from error
-    with open_workspace(context) as workspace, in_file(receipt):
-        found = workspace.receipts.replay(data)
+    with open_workspace(context) as workspace:
+        found = workspace.receipts.replay(receipt)
     if as_json:
         print_json(_facts(found))
     else:
@@ -48,9 +44,13 @@ def _show(found: "Replay") -> None:
         typer.secho(f"EXTRA {one_line(str(passage))}: it was handed on, and does not come out", fg="red")
     if found.reordered:
         typer.secho("REORDERED: the same passages come out in another order", fg="red")
+    print_refused(found.refused)
     for note in found.notes:
         typer.echo(f"note: {one_line(note)}")
-    verdict = "the same passages come out" if found.same else "another answer comes out"
+    changed = (
+        f"{len(found.missing)} missing, {len(found.extra)} extra{', reordered' if found.reordered else ''}"
+    )
+    verdict = "the same passages come out" if found.same else f"another answer comes out ({changed})"
     typer.echo(
         f"replayed {len(found.receipt.results)} passages under snapshot {found.receipt.snapshot}: {verdict}"
     )
@@ -64,5 +64,6 @@ def _facts(found: "Replay") -> dict[str, object]:
         "missing": [passage.to_json() for passage in found.missing],
         "extra": [passage.to_json() for passage in found.extra],
         "reordered": found.reordered,
+        "refused": [refused_facts(one) for one in found.refused],
         "notes": list(found.notes),
     }

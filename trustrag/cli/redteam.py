@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from trustrag.redteam.report import RedTeamReport
 
 
+FEW = 20
+"""Below so many questions a share is told with a warning."""
+
+
 def register(app: typer.Typer) -> None:
     """Add this verb to the application."""
     app.command()(redteam)
@@ -94,21 +98,46 @@ def _print_catalogue(attacks: "tuple[Attack, ...]", as_json: bool) -> None:
 
 
 def _print_report(report: "RedTeamReport") -> None:
-    """One line an attack: the attacker's success with no defence, with signatures alone, with all of it."""
-    from trustrag.redteam.results import Defence
-
-    measure = report.success_measure
-    typer.echo(f"{len(report.questions)} questions; attacker's success ({measure}), then gold kept, on each")
-    typer.echo(f"{'':28} {'undefended':>11} {'signatures':>11} {'full gate':>11}   gold: before  after")
-    for trial in report.everything():
-        shares = "".join(f"{trial.measure(measure, one).mean:12.2f}" for one in Defence)
-        before, after = trial.measure("gold", Defence.NONE), trial.measure("gold", Defence.GATE)
-        typer.echo(f"{trial.name:28}{shares}         {before.mean:.2f}   {after.mean:.2f}")
+    """What is counted, one line an attack, and the attack that came furthest against all of it."""
+    asked, few = len(report.questions), ""
+    if asked < FEW:
+        few = ": few for a percentage, --questions FILE brings more"
+    won = (
+        "the reader gives the attacker's answer"
+        if report.reader
+        else "the attacker's answer outnumbers the true one"
+    )
+    typer.echo(f"{asked} questions{few}.")
+    typer.echo(f"Shares on which {won}, and on which an honest passage with the answer is found:")
+    _print_table(report)
     worst = report.worst()
     if worst is not None:
+        tied = f" (as far: {', '.join(worst.tied)})" if worst.tied and worst.success.mean else ""
         typer.echo(
-            f"worst against the full gate: {worst.attack}, {worst.success.mean:.2f} "
-            f"(95% interval {worst.success.low:.2f} to {worst.success.high:.2f})"
+            f"worst against the full gate: {worst.attack}, {worst.success.mean:.2f} of {worst.success.n} questions "
+            f"(95% interval {worst.success.low:.2f} to {worst.success.high:.2f}){tied}"
+        )
+
+
+def _print_table(report: "RedTeamReport") -> None:
+    from trustrag.redteam.results import Defence
+
+    typer.echo(f"{'':18} {'attacker wins':>32}  {'truth is found':>21}")
+    typer.echo(
+        f"{'':18} {'undefended':>10} {'signatures':>10} {'full gate':>10}  {'undefended':>10} {'full gate':>10}"
+    )
+    surpassed = False
+    for trial in report.everything():
+        wins = [trial.measure(report.success_measure, one).mean for one in Defence]
+        found = [trial.measure("gold", one).mean for one in (Defence.NONE, Defence.GATE)]
+        mark = "*" if wins[-1] > wins[0] else " "
+        surpassed |= mark == "*"
+        left, right = ("".join(f"{one:11.2f}" for one in part) for part in (wins, found))
+        typer.echo(f"{trial.name:18}{left}{mark}{right}")
+    if surpassed:
+        typer.echo(
+            "* further than undefended: counted are those of the first five passages that hold the words of an answer,\n"
+            "  whatever they are about; in a small store, or with few questions, one passage more or less decides."
         )
 
 

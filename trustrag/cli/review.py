@@ -13,8 +13,8 @@ from trustrag.cli.common import (
     REASON,
     Json,
     Reason,
+    a_reason,
     complain,
-    in_file,
     note,
     one_line,
     open_publisher,
@@ -88,8 +88,7 @@ def show(
     """
     if keys is not None:
         publisher = open_publisher(keys)
-        with in_file(Path(doc)):
-            shown, findings = publisher.read_case(doc)
+        shown, findings = publisher.read_case(doc)
         return print_json(desk.shown_facts(shown, findings)) if as_json else desk.print_shown(shown, findings)
     with open_workspace(context) as workspace:
         if out is not None:
@@ -125,8 +124,7 @@ def approve(
         raise typer.BadParameter("say why, with --reason: it is signed and stays in the log", ctx=context)
     if keys is not None:
         publisher = open_publisher(keys)
-        with in_file(Path(doc)):
-            shown, findings = publisher.read_case(doc)
+        shown, findings = publisher.read_case(doc)
         if asks:
             desk.print_shown(shown, findings)
         why = _considered(reason, asks, one_line(shown.claim.doc_id))
@@ -146,7 +144,8 @@ def approve(
 def _considered(reason: str | None, asks: bool, what: str) -> str:
     """The reason to sign: asked for where none was given, and whether to go on at all."""
     if reason is None:
-        reason = str(typer.prompt(f"Why may {what} stand (it is signed, and stays in the log)", err=True))
+        why = f"Why may {what} stand (it is signed, and stays in the log)"
+        reason = str(typer.prompt(why, err=True, value_proc=a_reason))
     if asks and not typer.confirm(f"Approve {what}?", err=True):
         raise typer.Exit(complain("nothing was approved: it waits on"))
     return reason
@@ -184,9 +183,7 @@ def take(
 ) -> None:
     """Enter what a reviewer signed elsewhere."""
     with open_workspace(context) as workspace:
-        with in_file(file):
-            decided = workspace.reviews.take(file)
-        return _say(workspace, decided, as_json)
+        return _say(workspace, workspace.reviews.take(file), as_json)
 
 
 @reviews.command("assign")
@@ -239,8 +236,7 @@ def _elsewhere(
 ) -> None:
     from trustrag.workspace import write_new
 
-    with in_file(Path(case)):
-        shown, envelope = (publisher.approve if approves else publisher.reject)(case, reason=reason, by=by)
+    shown, envelope = (publisher.approve if approves else publisher.reject)(case, reason=reason, by=by)
     path = out or Path(f"{Path(case).name}.{'approved' if approves else 'rejected'}.dsse.json")
     write_new(path, envelope.encode() + b"\n")
     what = "approves" if approves else "rejects"

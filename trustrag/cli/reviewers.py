@@ -67,7 +67,12 @@ def list_reviewers(context: typer.Context, as_json: Json = False) -> None:
             mark = "held here" if facts["here"] else "elsewhere" if facts["active"] else "left"
             keys = " ".join(str(key)[:16] for key in facts["keys"])  # type: ignore[attr-defined]
             typer.echo(f"{facts['name']:24} {mark:10} {keys}")
-        typer.echo(f"Every document needs {policy.review.threshold} of them.")
+        every = policy.review.threshold
+        typer.echo(
+            f"Every document needs {every} of them."
+            if every
+            else "What the screens hold needs one of them, or the operator; other documents need nobody."
+        )
         for source, count in needed.items():
             typer.echo(f"What is held of source {source} needs {count}.")
     return None

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     )
 
 WIDTH = 100
+NEAR = 0.4
+"""Relevance (cosine to the question) below which a passage is hardly about it; `ask` quotes no sentence below it."""
+
 _TIMED = ("text/vtt", "application/x-subrip")
 
 
@@ -51,6 +54,12 @@ def print_report(report: "SearchReport") -> None:
         _print_passage(ranked)
     if not report.passages:
         typer.echo("No passage that can be proved matches.")
+    elif max(ranked.relevance for ranked in report.passages) < NEAR:
+        typer.secho(
+            f"FAR: none of these is near the question (relevance below {NEAR}): a search gives the nearest it has, and "
+            "verified says who published them, not that they answer it.",
+            fg="yellow",
+        )
     for field in report.unknown_fields:
         typer.secho(f"NO SUCH FIELD: no standing document has {one_line(field)!r} in its metadata", fg="red")
     for one in report.left_out:
@@ -78,7 +87,7 @@ def _print_passage(ranked: "RankedPassage") -> None:
     if passage.reviewers:
         typer.echo(f"   approved by {', '.join(passage.reviewers)}")
     told = ranked.explanation
-    line = f"   score {ranked.score:.3f} relevance {ranked.relevance:.3f}"
+    line = f"   relevance {ranked.relevance:.3f} rank score {ranked.score:.3f}"
     if told.supporters:
         line += f" supported by {', '.join(told.supporters)}"
     if told.penalties:
@@ -132,7 +141,7 @@ def report_facts(report: "SearchReport") -> dict[str, object]:
             | {"explanation": asdict(ranked.explanation)}
             for ranked in report.passages
         ],
-        "refused": [_refused_facts(entry) for entry in report.refused],
+        "refused": [refused_facts(entry) for entry in report.refused],
         "contested": [asdict(contest) for contest in report.contested],
         "certificate": asdict(report.certificate) if report.certificate else None,
         "left_out": [
@@ -182,7 +191,8 @@ def _as_of_facts(snapshot: int, as_of: int | None) -> dict[str, object] | None:
     return None if as_of is None else {"snapshot": snapshot, "sealed": time_of(as_of)}
 
 
-def _refused_facts(entry: "RefusedPassage") -> dict[str, object]:
+def refused_facts(entry: "RefusedPassage") -> dict[str, object]:
+    """A passage that was not believed, as plain facts."""
     return {
         "doc_id": entry.doc_id,
         "chunk": entry.chunk,
@@ -268,7 +278,7 @@ def outcome_facts(outcome: "VerifiedPassage | RefusedPassage") -> dict[str, obje
     from trustrag.workspace import RefusedPassage
 
     if isinstance(outcome, RefusedPassage):
-        return {"verdict": "refused"} | _refused_facts(outcome)
+        return {"verdict": "refused"} | refused_facts(outcome)
     return passage_facts(outcome)
 
 

@@ -10,6 +10,7 @@ from trustrag.cli.common import (
     Json,
     NoPassphrase,
     a_name,
+    in_words,
     new_passphrase,
     open_workspace,
     print_json,
@@ -182,7 +183,7 @@ def source_show(context: typer.Context, name: SourceName, as_json: Json = False)
         if as_json:
             return print_json(facts)
         for label, value in facts.items():
-            typer.echo(f"{label:12} {' '.join(value) if isinstance(value, list) else value}")
+            typer.echo(f"{label:12} {in_words(value)}")
     return None
 
 

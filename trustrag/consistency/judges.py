@@ -5,6 +5,7 @@ model. All say the same thing of a pair: how far it agrees, how far it contradic
 """
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -186,7 +187,7 @@ def open_entailment_judge(name_or_path: str) -> "EntailmentJudge":
         model = CrossEncoder(name_or_path, model_kwargs={"use_safetensors": True})
         labels = {str(name).lower(): int(place) for name, place in model.config.label2id.items()}
     except Exception as error:  # whatever the hub's client or the model's files raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = textwrap.shorten(str(error), 120, placeholder=" ...") or type(error).__name__
         raise BackendError(
             f"the judge {name_or_path!r} cannot be opened ({reason}): name an NLI cross-encoder of the hub, or its folder"
         ) from error

@@ -7,7 +7,7 @@ mentions an answer; that is the price of a measure that needs no model.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from trustrag.redteam.campaign import Question
 
 TOP = 5
+_Z = 1.959964  # of a normal distribution, 95% lie within so many standard deviations
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*%?")
 
 
@@ -92,6 +93,18 @@ def interval(values: Sequence[float], *, seed: int = 0, rounds: int = 1000) -> I
     return Interval(float(data.mean()), float(low), float(high), len(data))
 
 
+def share(values: Sequence[float], *, seed: int = 0) -> Interval:
+    """As `interval`, for a share of questions. Where all came out the same, the interval is Wilson's (JASA 1927).
+
+    Resampling equal values gives them again, and would call two questions out of two a certainty.
+    """
+    found = interval(values, seed=seed)
+    if found.n == 0 or found.mean not in (0.0, 1.0):
+        return found
+    reach = _Z**2 / (found.n + _Z**2)
+    return replace(found, high=reach) if found.mean == 0.0 else replace(found, low=1.0 - reach)
+
+
 def paired(before: Sequence[float], after: Sequence[float], *, seed: int = 0) -> Interval:
     """The mean change `after - before` over the same questions, with its interval."""
     if len(before) != len(after):
@@ -122,4 +135,4 @@ def column(outcomes: Sequence[Outcome], measure: str) -> list[float]:
 def summary(outcomes: Sequence[Outcome], *, seed: int = 0) -> dict[str, Interval]:
     """Every measure that was taken, with its interval."""
     columns = ((name, column(outcomes, name)) for name, _ in MEASURES)
-    return {name: interval(values, seed=seed) for name, values in columns if values}
+    return {name: share(values, seed=seed) for name, values in columns if values}

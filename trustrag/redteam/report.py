@@ -41,7 +41,8 @@ class RedTeamReport:
         if not found:
             return None
         success, measure, trial = max(found, key=lambda each: (each[0].mean, each[2].name))
-        return Worst(trial.name, measure, success)
+        tied = (each[2].name for each in found if each[0].mean == success.mean and each[2] is not trial)
+        return Worst(trial.name, measure, success, tuple(sorted(tied)))
 
     def exceeds(self, limit: float) -> bool:
         """Whether the worst attack succeeds on more than this share of the questions: the CI gate."""
@@ -63,7 +64,13 @@ class RedTeamReport:
             "embedder": self.embedder,
             "reader": self.reader or None,
             "seed": self.seed,
-            "worst": worst and {"attack": worst.attack, "measure": worst.measure, **_interval(worst.success)},
+            "worst": worst
+            and {
+                "attack": worst.attack,
+                "tied": list(worst.tied),
+                "measure": worst.measure,
+                **_interval(worst.success),
+            },
             "questions": [_question(one) for one in self.questions],
             "trials": [_trial(one, self.seed) for one in self.everything()],
         }
@@ -84,8 +91,9 @@ class RedTeamReport:
         if worst is None:
             return "No attack was run."
         success = worst.success
+        tied = f" (as far came {', '.join(worst.tied)})" if worst.tied and success.mean else ""
         return (
-            f"Worst against the full gate: {worst.attack}, {dict(MEASURES)[worst.measure]} on "
+            f"Worst against the full gate: {worst.attack}{tied}, {dict(MEASURES)[worst.measure]} on "
             f"{success.mean:.0%} of {success.n} questions "
             f"(95% interval {success.low:.0%} to {success.high:.0%})."
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trustrag.redteam.metrics import Interval, Outcome, column, interval, paired, summary
+from trustrag.redteam.metrics import Interval, Outcome, column, paired, share, summary
 
 
 class Defence(StrEnum):
@@ -48,7 +48,7 @@ class Trial:
 
     def measure(self, measure: str, defence: Defence, *, seed: int = 0) -> Interval:
         """One measure under one defence; n = 0 where it was not taken."""
-        return interval(column(self.outcomes.get(defence, ()), measure), seed=seed)
+        return share(column(self.outcomes.get(defence, ()), measure), seed=seed)
 
     def summary(self, defence: Defence, *, seed: int = 0) -> dict[str, Interval]:
         """Every measure taken under one defence."""
@@ -62,8 +62,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The attack that came furthest against the full gate, and how far."""
+    """The attack that came furthest against the full gate, and how far; `tied` are others that came as far."""
 
     attack: str
     measure: str
     success: Interval
+    tied: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from trustrag.errors import AuthorityError, MalformedError, ProofError, Refusal, StaleError
 from trustrag.provenance.canonical import rfc3339
+from trustrag.provenance.evidence import RefusedPassage
 from trustrag.provenance.merkle import verify_consistency
 from trustrag.retrieval.asked import Asked
 from trustrag.retrieval.receipt import Procedure, Receipt, ReceivedPassage, query_of, received
@@ -28,7 +29,7 @@ class Replay:
     """What came of it. `missing` should have been handed on and was not; `extra` was, and should not have been.
 
     `reordered` tells that the same passages came in another order. `notes` are reasons for which an honest search may
-    differ from the exact one of today.
+    differ from the exact one of today; `refused` is what this copy could not prove.
     """
 
     receipt: Receipt
@@ -36,6 +37,7 @@ class Replay:
     extra: tuple[ReceivedPassage, ...]
     reordered: bool
     notes: tuple[str, ...]
+    refused: tuple[RefusedPassage, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -79,6 +81,7 @@ def replay(
         extra=tuple(one for one in receipt.results if one not in again),
         reordered=_reordered(receipt.results, again, report),
         notes=tuple(_notes(receipt, report, policy.digest == receipt.policy)),
+        refused=report.refused,
     )
 
 

@@ -7,6 +7,7 @@ from trustrag.ingest.document import Document
 from trustrag.ingest.report import AttestReport, IngestReport, Outcome
 from trustrag.ingest.screening import Finding
 from trustrag.keyring import UNSAID
+from trustrag.ledger import VersionRow
 from trustrag.monitor.audit import AuditReport
 from trustrag.monitor.custody import Chain, Link
 from trustrag.monitor.history import Change, Difference, Event, SnapshotFact
@@ -81,6 +82,7 @@ __all__ = [
     "SnapshotFact",
     "Source",
     "VerifiedPassage",
+    "VersionRow",
     "Workspace",
     "approve_rollback",
     "check_file",

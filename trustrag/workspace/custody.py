@@ -61,6 +61,10 @@ class KeyChange:
     log_size: int
 
 
+ROTATED = "rotated"
+"""The reason of a rotation that needs none."""
+
+
 class Custody:
     """The keys of an open workspace, over time."""
 
@@ -76,7 +80,7 @@ class Custody:
         reviewer: str | None = None,
         public_key: str | None = None,
         replaces: str | None = None,
-        reason: str = "rotated",
+        reason: str = ROTATED,
     ) -> KeyChange:
         """A new key for `ingest`, `screen`, `seal`, `answer`, `log`, a `source` or a `reviewer`, from the next log entry on.
 
@@ -100,7 +104,7 @@ class Custody:
             key = self._authority.key_for(purpose, public_key)
             self._authority.publish(rotated(policy, purpose, key, size=size, replaces=gone, reason=reason))
             # If we die here: see above.
-            self._reseal(ledger, f"key of {purpose} rotated: {reason}")
+            self._reseal(ledger, f"key of {purpose} rotated" + ("" if reason == ROTATED else f": {reason}"))
             return self._done(purpose, before, key, ledger)
 
     def _no_purpose(self, given: str) -> str:

@@ -5,13 +5,14 @@ The rules are in `ingest.desk`; here they meet the ledger, the policy and the ke
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from trustrag.authority import reviewers
-from trustrag.errors import ConfigError, ConflictError, TrustragError
+from trustrag.errors import ConfigError, ConflictError, TrustragError, in_file
 from trustrag.ingest.desk import (
     Case,
     Decided,
@@ -165,8 +166,9 @@ class Reviews:
 
     def take(self, verdict: Envelope | Path) -> Decided:
         """Enter a review or rejection that was signed elsewhere. Raises as `approve`, and `MalformedError`."""
-        envelope = verdict if isinstance(verdict, Envelope) else read_verdict(_read(verdict))
-        statement = parse_statement(envelope.payload)
+        with in_file(verdict) if isinstance(verdict, Path) else nullcontext():
+            envelope = verdict if isinstance(verdict, Envelope) else read_verdict(_read(verdict))
+            statement = parse_statement(envelope.payload)
         subject = statement.subject if isinstance(statement, ReviewStatement | RejectionStatement) else None
         for case in self.waiting()[0]:
             if case.subject == subject:
