@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,14 +27,24 @@ from trustrag.provenance.envelope import Envelope
 from trustrag.workspace import Abstained, Document, RankedPassage, Workspace
 
 QUESTIONS = (
-    "How do I parse command line options in Python?",
     "How can I search for similar vectors?",
     "What protects software updates against a compromised repository?",
-    "How do I sign a message with Ed25519?",
-    "Which tool finds type errors before a program runs?",
+    "How does mypy find errors without running a program?",
+    "What is YAML used for?",
+    "Who wrote Hamlet?",
 )
 TEXT = range(400, 13_000)  # characters: a shorter description is a stub, a longer one a manual of minutes
 VECTOR_BYTES = 384 * 4
+WIDTH = 110
+OPENING = """\
+A store that proves every passage, shown with real documents. It takes a few minutes, most of them for embedding, needs
+no network, and leaves nothing behind. It will
+
+  1. sign and take in what the packages installed here say of themselves, each with a key of its own,
+  2. ask some questions, and quote from passages that are proved,
+  3. attack copies of the files as somebody with the run of the disk would, and ask again,
+  4. audit the store that was left alone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +107,7 @@ def take_in(folder: Path) -> Workspace:
 
     report = workspace.ingest_documents(documents, attestations=envelopes, progress=progress)
     for outcome in (*report.quarantined, *report.refused):
-        print(f"   not admitted: {outcome.doc_id}: {outcome.reason[:100]}")
+        tell(f"held for a person, or refused: {outcome.doc_id}: {outcome.reason}")
     passages = sum(outcome.passages for outcome in report.admitted)
     print(
         f"   {len(report.admitted)} documents admitted, {passages} passages, {time.monotonic() - start:.0f} s"
@@ -112,24 +123,36 @@ def signed(workspace: Workspace, source: str, document: Document) -> list[Envelo
 
 
 def ask(workspace: Workspace) -> None:
-    """A few questions: the passages that are proved for each, and an answer quoted from them."""
-    print("\n2. Asking. Every passage below was proved before it was printed.")
+    """A few questions: the passages that are proved for each, and the sentences of them that come nearest."""
+    print(
+        "\n2. Asking. Every passage below was proved before it was printed. No model writes here: what follows a"
+    )
+    print("   question are sentences of those passages, word for word, or nothing where none comes near.")
     for question in QUESTIONS:
-        print(f"\n   Q: {question}")
+        print(f"\n   {question}")
         for ranked in workspace.search(question, k=3).passages:
             print(f"      {_line(ranked)}")
         answer = workspace.ask(question)
         if isinstance(answer, Abstained):
-            print(f"   A: none ({answer.detail})")
-        else:
-            cited = answer.sentences[0]
-            print(f'   A: "{" ".join(cited.text.split())[:200]}" [{cited.citations[0].passage.doc_id}]')
+            tell(f"nothing is quoted: {answer.detail}")
+            continue
+        for sentence in answer.sentences:
+            tell(f'{sentence.citations[0].passage.doc_id} says: "{" ".join(sentence.text.split())}"')
+
+
+def tell(text: str) -> None:
+    """One finding or quotation, in lines that end between words."""
+    print(
+        textwrap.fill(
+            text, WIDTH, initial_indent="      ", subsequent_indent="        ", break_on_hyphens=False
+        )
+    )
 
 
 def _line(ranked: RankedPassage) -> str:
     passage = ranked.passage
     return (
-        f"VERIFIED {ranked.relevance:.2f} {passage.doc_id} {passage.index + 1}/{passage.count}, "
+        f"VERIFIED {passage.doc_id}#{passage.index}, nearness {ranked.relevance:.2f}, "
         f"licence {passage.licence or 'not declared'}, key {passage.key_id[:12]}"
     )
 
@@ -190,7 +213,7 @@ def attack(workspace: Workspace, scratch: Path, what: str, bend: Callable[[Path,
             )
             print(f"   {what}: {best.doc_id} passage {best.index + 1}")
             for entry in refused[:1]:
-                print(f"      REFUSED {entry.reason}")
+                tell(f"REFUSED {entry.reason}")
             print(f"      {len(report.passages)} other passages were proved and served")
             return bool(refused) and not served
     finally:
@@ -216,7 +239,7 @@ def replay(workspace: Workspace, scratch: Path) -> bool:
         with Workspace.open(before) as old:
             old.search(QUESTIONS[0])
     except TrustragError as error:
-        print(f"      REFUSED {error}")
+        tell(f"REFUSED {error}")
         return True
     finally:
         shutil.rmtree(before)
@@ -225,6 +248,7 @@ def replay(workspace: Workspace, scratch: Path) -> bool:
 
 def main() -> int:
     """Take in, ask, attack; 0 when every attack was refused."""
+    print(OPENING, flush=True)
     with tempfile.TemporaryDirectory(prefix="trustrag-demo-") as name:
         scratch = Path(name)
         # Keys and memory of a demonstration do not belong among the keys of the person who runs it.

@@ -26,6 +26,7 @@ TEXTS = {
     "retention": "Audit logs are kept for 90 days. They are deleted afterwards, by Dr. Meyer's nightly job.",
     "lunch": "Lunch is served from noon until two. The cafeteria opens at eight.",
     "charts": "The chart room is open to the public each day, without a fee. The chart room opened in 1931.",
+    "links": ".. _glossary: https://wiki.example/terms/of/the/glossary",
     "backup": "Backups of the audit database run every night at 02:00 UTC.",
 }
 
@@ -198,6 +199,17 @@ def test_an_answer_needs_sentences_and_they_need_citations() -> None:
         Sentence("said by nobody", ())
     with pytest.raises(ValueError, match="needs a sentence"):
         Grounded("anything", ())
+
+
+def test_a_heading_is_quoted_without_its_underline_and_a_link_is_no_sentence(
+    passages: dict[str, VerifiedPassage],
+) -> None:
+    assert [text[a:b] for text in ["Chart room\n=====\n\nIt is open."] for a, b in sentence_spans(text)] == [
+        "Chart room",
+        "It is open.",
+    ]
+    answer = compose("What is the glossary?", [passages["links"]])
+    assert isinstance(answer, Abstained)
 
 
 def test_abbreviations_end_no_sentence() -> None:

@@ -224,13 +224,10 @@ def unseen(data: Path, embedder: Embedder) -> None:
         for document in row["documents"]:  # type: ignore[attr-defined]
             kept = documents[document["type"]]
             kept.append((f"{document['type']}-{len(kept)}", document["text"]))
-    clean = list({text: (doc_id, text) for doc_id, text in reversed(documents["correct"])}.values())[::-1]
-    questions = [
-        {"question": row["question"], "adv_texts": row["attack_texts"]}
-        for row in lines_of(data / "bench/rtqa_questions.jsonl")
-    ]
-    for echoes, together, texts in ARRANGEMENTS:
-        arrangement(clean, questions, echoes=echoes, together=together, texts=texts, embedder=embedder)
+    first: dict[str, str] = {}
+    for doc_id, text in documents["correct"]:
+        first.setdefault(text, doc_id)
+    clean = [(doc_id, text) for text, doc_id in first.items()]
     for half in (0, 1):
         tally = Tally()
         for doc_id, text in clean[half::2]:
@@ -241,6 +238,12 @@ def unseen(data: Path, embedder: Embedder) -> None:
             )
         which = "the other one" if half else "which bait and gibberish were mended by"
         print("\n".join(tally.lines(f"half of the documents, {which}")), flush=True)
+    questions = [
+        {"question": row["question"], "adv_texts": row["attack_texts"]}
+        for row in lines_of(data / "bench/rtqa_questions.jsonl")
+    ]
+    for echoes, together, texts in ARRANGEMENTS:
+        arrangement(clean, questions, echoes=echoes, together=together, texts=texts, embedder=embedder)
     wrong = documents["misinfo"] + documents["noise"]
     found = published({"right": clean, "wrong": wrong}, embedder)
     for kind in ("misinfo", "noise"):

@@ -45,6 +45,8 @@ SHORTLIST = 10
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])|\n{2,}|\n(?=[-*#|])")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
 _RULES = re.compile(r"\s*(?:[^\w\s\"'(\[]{3,}[^\w\n]*\n\s*)+")
+_UNDERLINE = re.compile(r"\n[ \t]*([^\w\s])\1{2,}\s*\Z")
+_ADDRESS = re.compile(r"\w+://\S+")
 _NEGATIONS = frozenset("not no never none nobody nothing neither nor without cannot".split())
 _LIMITS = frozenset("least most only except unless until before after more less fewer".split())
 _CITATION = re.compile(r"\[(\d{1,3})\]")
@@ -235,10 +237,12 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _trim(text: str, span: tuple[int, int]) -> tuple[int, int] | None:
-    """The span without blank ends, and without the lines of mere punctuation that underline a heading above it."""
+    """The span without blank ends, and without the lines of mere punctuation that underline a heading, its own or above."""
     start, end = span
     ruled = _RULES.match(text, start, end)
     start = ruled.end() if ruled else start
+    underlined = _UNDERLINE.search(text[start:end])
+    end = start + underlined.start() if underlined else end
     piece = text[start:end]
     stripped = piece.strip()
     if not stripped:
@@ -324,8 +328,8 @@ def _worded(question: str, passages: Sequence[VerifiedPassage], shares: Sequence
         context = _terms(passage.text)
         around = sum(weight for term, weight in weights.items() if term in context) / total
         for start, end in sentence_spans(passage.text):
-            held = _terms(passage.text[start:end])
-            # A sentence that only repeats the question answers nothing, and a piece of code is no sentence.
+            held = _terms(_ADDRESS.sub(" ", passage.text[start:end]))
+            # A sentence that only repeats the question, or links it, answers nothing, and a piece of code is no sentence.
             if not held - weights.keys() or "```" in passage.text[start:end]:
                 continue
             inside = sum(weight for term, weight in weights.items() if term in held) / total
