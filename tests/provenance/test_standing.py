@@ -32,7 +32,7 @@ digests = st.binary(min_size=32, max_size=32).map(Digest)
 names = st.text(min_size=1, max_size=30).filter(
     lambda name: (
         unicodedata.is_normalized("NFC", name)
-        and not any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in name)
+        and not any(unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for letter in name)
     )
 )
 leaves = st.builds(
