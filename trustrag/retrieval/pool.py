@@ -125,7 +125,7 @@ class Pool:
 
 
 def candidate_of(passage: VerifiedPassage, relevance: float) -> Candidate:
-    title = passage.metadata.get("title")
+    title, asked = passage.metadata.get("title"), passage.metadata.get("question")
     return Candidate(
         text=passage.text,
         source=passage.source,
@@ -137,4 +137,5 @@ def candidate_of(passage: VerifiedPassage, relevance: float) -> Candidate:
         owner=passage.owner,
         position=passage.source_index,
         verified=True,
+        pair=isinstance(asked, str) and bool(asked) and passage.text.startswith(asked),
     )
