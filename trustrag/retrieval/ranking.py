@@ -57,7 +57,7 @@ for retrieval and nothing else; another's copy adds little, a second one less, a
 probation that no established source supports gives way, and one that an established source contradicts has to wait."""
 SUPPORT = 0.15
 """The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
-AGREES = 0.5
+AGREES = 0.6
 """Agreement from which one source counts as another's supporter."""
 ANSWERED = 0.7
 """What is left of an echo that is the question of a pair: about what its words added to the relevance is taken back, so that
