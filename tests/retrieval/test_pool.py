@@ -8,7 +8,7 @@ from tests.ledger.world import Draft, admit, new_ledger, prove
 from trustrag.errors import Refusal
 from trustrag.index import Hit
 from trustrag.ledger import StoredPassage
-from trustrag.retrieval.pool import Pool
+from trustrag.retrieval.pool import Pool, candidate_of
 
 
 def pool_of(dimension: int) -> Pool:
@@ -45,3 +45,20 @@ def test_a_pool_is_full_when_every_source_has_its_share(tmp_path: Path) -> None:
                 assert pool.open_to == open_to
     assert pool.full
     assert [found.passage.doc_id for found in pool.found] == ["a/1", "w/1"]
+
+
+def test_a_pair_is_what_its_signed_metadata_and_its_text_say(tmp_path: Path) -> None:
+    asked = "How long is the warranty?"
+    drafts = {
+        Draft("a/1", 1, (f"{asked}\n\nTwo years.",), metadata=(("question", asked),)): True,
+        Draft("a/2", 1, ("It is two years.",), metadata=(("question", asked),)): False,
+        Draft("a/3", 1, (f"{asked}\n\nOne year.",)): False,
+        Draft("a/4", 1, ("The warranty is a year.",), metadata=(("question", ""),)): False,
+    }
+    with new_ledger(tmp_path) as ledger:
+        admit(ledger, *drafts)
+        with ledger.view() as view:
+            for number, expected in enumerate(drafts.values()):
+                (stored,) = view.passages([number])
+                assert isinstance(stored, StoredPassage)
+                assert candidate_of(prove(view, stored), 0.5).pair is expected

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.consistency.world import ELSEWHERE, LIES, PAGE, QUESTION, honest
 from trustrag.consistency import PairMemory
-from trustrag.retrieval.ranking import Candidate, Ranking, rerank
+from trustrag.retrieval.ranking import ANSWERED, ECHOED, Candidate, Ranking, rerank
 
 
 def candidates(*texts: tuple[str, str], probation: str = "", **more: object) -> list[Candidate]:
@@ -44,6 +45,32 @@ def test_an_echo_of_the_question_comes_last() -> None:
     ranking = rerank(QUESTION, candidates(*echoes, *honest()))
     assert "m" not in sources(ranking)
     assert {ranked.candidate.source for ranked in ranking.left_out[-len(LIES) :]} == {"m"}
+
+
+def factors(ranking: Ranking, source: str, name: str) -> list[float]:
+    """The named penalty of every passage of a source."""
+    ranked = (*ranking.passages, *ranking.left_out)
+    given = [one.explanation.penalties for one in ranked if one.candidate.source == source]
+    return [penalty.factor for penalties in given for penalty in penalties if penalty.name == name]
+
+
+def test_a_pair_asked_in_its_own_words_is_found() -> None:
+    pair = Candidate(f"{QUESTION}?\n\n{PAGE[0]}", "help", 0.9, pair=True)
+    others = candidates(*[(name, text) for name, text in honest() if text != PAGE[0]])
+    ranking = rerank(QUESTION, [pair, *(replace(one, relevance=0.5) for one in others)])
+    assert sources(ranking)[0] == "help"
+    assert factors(ranking, "help", "echo") == [ANSWERED]
+
+
+@pytest.mark.parametrize("doubt", [{"probation": True}, {"verified": False}, {"pair": False}])
+def test_a_pair_of_no_standing_is_an_echo(doubt: dict[str, bool]) -> None:
+    pair = replace(Candidate(f"{QUESTION}?\n\n{LIES[0]}", "m", 0.9, pair=True), **doubt)
+    assert factors(rerank(QUESTION, [pair, *candidates(*honest())]), "m", "echo") == [pytest.approx(ECHOED)]
+
+
+def test_pairs_that_repeat_themselves_do_not_win() -> None:
+    pairs = [Candidate(f"{QUESTION}?\n\n{lie}", "m", 0.95, pair=True) for lie in LIES]
+    assert "m" not in sources(rerank(QUESTION, [*pairs, *candidates(*honest())]))
 
 
 def test_a_laundered_lie_is_still_a_repetition() -> None:

@@ -158,6 +158,7 @@ class Pool:
 
 
 def candidate_of(passage: VerifiedPassage, relevance: float) -> Candidate:
+    asked = passage.metadata.get("question")
     return Candidate(
         text=passage.text,
         source=passage.source,
@@ -169,4 +170,5 @@ def candidate_of(passage: VerifiedPassage, relevance: float) -> Candidate:
         owner=passage.owner,
         position=passage.source_index,
         verified=True,
+        pair=isinstance(asked, str) and bool(asked) and passage.text.startswith(asked),
     )

@@ -57,8 +57,11 @@ for retrieval and nothing else; another's copy adds little, a second one less, a
 probation that no established source supports gives way, and one that an established source contradicts has to wait."""
 SUPPORT = 0.15
 """The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
-AGREES = 0.5
+AGREES = 0.6
 """Agreement from which one source counts as another's supporter."""
+ANSWERED = 0.7
+"""What is left of an echo that is the question of a pair: about what its words added to the relevance is taken back, so that
+whoever calls a lie a pair gains nothing over leaving the echo out."""
 PROBATION_SHARE = 5
 """One place in five, at least one, is open to all keys on probation together."""
 
@@ -69,8 +72,9 @@ class Candidate:
 
     `relevance` is the retriever's score (higher is better, any scale); `vector` a unit float32[d] or None; `trust`
     in 0..1; `owner` groups sources that speak with one voice (None: the source itself); `position` the log index
-    of its source attestation, so that of two equal texts the earlier one is the original (None: unknown). An
-    unverified candidate has no standing, whatever its trust.
+    of its source attestation, so that of two equal texts the earlier one is the original (None: unknown). `pair`: by
+    its signed metadata the text is a question with its answer. An unverified candidate has no standing, whatever its
+    trust.
     """
 
     text: str
@@ -83,6 +87,7 @@ class Candidate:
     owner: str | None = None
     position: int | None = None
     verified: bool = True
+    pair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +246,7 @@ def _weigh(
     relevance = _scaled(candidates)
     manners = {
         "repetition": 1 - (1 - REPEATED) * np.maximum(repetition(alike), collusion(alike)),
-        "echo": 1 - (1 - ECHOED) * echo(question, alike.readings, [c.text for c in candidates]),
+        "echo": _echoes(question, candidates, alike),
         "copy": _copies(candidates, alike),
     }
     findings = judge.judge(question, alike, relevance, memory)
@@ -286,6 +291,12 @@ def _standing(candidate: Candidate) -> float:
 
 def _unsupported(candidate: Candidate, supported: bool) -> float:
     return 1.0 if supported or _rank_of(candidate) == (True, True) else UNSUPPORTED
+
+
+def _echoes(question: str, candidates: Sequence[Candidate], alike: Likeness) -> Weights:
+    """A pair of an established source is asked in its own words by whoever looks for it."""
+    left = np.array([ANSWERED if c.pair and all(_rank_of(c)) else ECHOED for c in candidates])
+    return np.asarray(1 - (1 - left) * echo(question, alike.readings, [c.text for c in candidates]))
 
 
 def _copies(candidates: Sequence[Candidate], alike: Likeness) -> Weights:
