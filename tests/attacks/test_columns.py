@@ -6,7 +6,7 @@ The columns are read from the database itself. A column that is added later is i
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -60,6 +60,17 @@ def grow(scene: Scene) -> None:
         operator.rule("quarantine", source="wiki", reason="it was broken into")
         operator.rule("restore", source="wiki", reason="it was not")
         operator.rule("restore", doc_id="doubtful.txt", reason="somebody answered")
+
+
+@contextmanager
+def bent(scene: Scene, statement: str) -> Iterator[None]:
+    """The store with this done to its database, for as long as the block lasts."""
+    honest = (scene.folder / "ledger.db").read_bytes()
+    scene.sql(statement)
+    yield
+    for path in scene.folder.glob("ledger.db-*"):  # what SQLite had not yet written into the database
+        path.unlink()
+    (scene.folder / "ledger.db").write_bytes(honest)
 
 
 def says_nothing(table: str, row: tuple[object, ...]) -> bool:
@@ -203,15 +214,15 @@ def test_hidden_by_rows(scene: Scene) -> None:
         (f"UPDATE version SET standing = 'superseded' WHERE id = {mine}", {}, Refusal.NOT_IN_SNAPSHOT),
         (f"DELETE FROM version WHERE id = {mine}", {}, Refusal.NOT_IN_SNAPSHOT),
     ):  # fmt: skip
-        honest = (scene.folder / "ledger.db").read_bytes()
-        scene.sql(statement)
         shutil.rmtree(scene.folder / "index", ignore_errors=True)
-        report = scene.search(**options)
-        assert ("retention.txt", refusal) in {(one.doc_id, one.refusal) for one in report.refused}, statement
-        assert not report.faults, "the index said nothing untrue"
-        assert scene.audit(), statement
+        with bent(scene, statement):
+            report = scene.search(**options)
+            assert ("retention.txt", refusal) in {(one.doc_id, one.refusal) for one in report.refused}, (
+                statement
+            )
+            assert not report.faults, "the index said nothing untrue"
+            assert scene.audit(), statement
         scene.say(refusal)
-        (scene.folder / "ledger.db").write_bytes(honest)
 
 
 @attack("have `history` tell lies", "a version's row is held against the statements that its entry names")
@@ -229,11 +240,8 @@ def test_history_of_edited_rows(scene: Scene) -> None:
         ("DELETE FROM version WHERE doc_id = 'doubtful.txt'", "are missing in table version"),
     ):
         doc_id = statement.split("'")[-2]
-        honest = (scene.folder / "ledger.db").read_bytes()
-        scene.sql(statement)
-        with scene.open() as workspace:
+        with bent(scene, statement), scene.open() as workspace:
             scene.fails(LedgerError, said, partial(workspace.history.document, doc_id))
-        (scene.folder / "ledger.db").write_bytes(honest)
 
 
 DAMAGE = (
@@ -259,18 +267,16 @@ DAMAGE = (
     "each error names the file and table, and advises a backup",
 )
 def test_damage_is_told_by_file_and_table(scene: Scene) -> None:
-    honest = (scene.folder / "ledger.db").read_bytes()
     for statement, said in DAMAGE:
-        scene.sql(statement)
-        told = []
-        try:
-            told += [one.reason for one in scene.search().refused]
-        except TrustragError as error:
-            told.append(str(error))
-        assert any(said in line for line in told), (statement, told)
-        assert not any("init" in line or "nothing has been sealed" in line for line in told), told
-        assert scene.audit(), statement
-        (scene.folder / "ledger.db").write_bytes(honest)
+        with bent(scene, statement):
+            told = []
+            try:
+                told += [one.reason for one in scene.search().refused]
+            except TrustragError as error:
+                told.append(str(error))
+            assert any(said in line for line in told), (statement, told)
+            assert not any("init" in line or "nothing has been sealed" in line for line in told), told
+            assert scene.audit(), statement
     scene.say("an error that says where")
 
 
