@@ -33,7 +33,7 @@ ROWS: list[dict[str, set[str]]] = [
             *("ingest", "retrieval", "monitor", "authority", "published", "settings", "stored"),
         },
         "publisher": {"authority", "ingest", "provenance"},
-        "reader": {"authority", "published", "retrieval", "index", "provenance"},
+        "reader": {"authority", "published", "retrieval", "index", "provenance", "stored"},
         "witness": {"published", "keyring", "files", "provenance"},
         "signatory": {"authority", "files", "keyring", "provenance"},
     },

@@ -12,7 +12,7 @@ by one user, it would look like a rollback from each ingest to the next publishi
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -31,6 +31,7 @@ from trustrag.retrieval.gate import Gate
 from trustrag.retrieval.memory import LongMemory
 from trustrag.retrieval.ranking import Mode
 from trustrag.retrieval.retriever import Retriever, SearchReport
+from trustrag.stored import StoredPassage, UnprovedPassage
 
 Progress: TypeAlias = Callable[[int, int | None, str], None]
 
@@ -164,10 +165,17 @@ class Reader:
             standing = view.select()
             for start in range(0, len(standing), _BLOCK):
                 stored = view.passages(standing[start : start + _BLOCK])
-                found = searcher.gate.prove_all(stored, snapshot, now)
-                refused += (one for one in found if isinstance(one, RefusedPassage))
+                for one, proved in zip(stored, searcher.gate.prove_all(stored, snapshot, now), strict=True):
+                    refused += _objections(one, proved)
                 if progress is not None:
                     progress(min(start + _BLOCK, len(standing)), len(standing), "passages")
+            told = {one.doc_id for one in refused}
+            misfiled = [one for one in view.misfiled() if one.doc_id not in told]
+            refused += (
+                one
+                for one in searcher.gate.prove_all(misfiled, snapshot, now)
+                if isinstance(one, RefusedPassage)
+            )
         return tuple(refused)
 
     def _searcher(self) -> Retriever:
@@ -199,6 +207,17 @@ class Reader:
 
     def _gate(self, policy: Policy) -> Gate:
         return Gate(policy, policy.context, self._memory)
+
+
+def _objections(
+    stored: StoredPassage | UnprovedPassage, proved: VerifiedPassage | RefusedPassage
+) -> Iterator[RefusedPassage]:
+    """Why a passage was refused, or what its record says otherwise than was proved."""
+    if isinstance(proved, RefusedPassage):
+        yield proved
+    elif isinstance(stored, StoredPassage) and stored.source_name != proved.source:
+        reason = f"{Refusal.TAMPERED_METADATA}: its record says source {stored.source_name}, and {proved.source} signed it"
+        yield RefusedPassage(proved.doc_id, proved.index, Refusal.TAMPERED_METADATA, reason)
 
 
 def _now() -> int:

@@ -166,18 +166,24 @@ def test_edit_terms(scene: Scene) -> None:
     found = scene.served("Journeys by train", where={"audience": "public"})
     assert "travel.txt" not in found
     assert found == {"retention.txt", "wiki/logs.txt"}
-    scene.say("left out, fault reported")
     with scene.open() as workspace:
         report = workspace.search("Journeys by train", k=10, where={"audience": "public"})
-    assert any("which the filter leaves out" in fault for fault in report.faults)
+    (refused,) = [one for one in report.refused if one.doc_id == "travel.txt"]
+    assert "the rows that filters go by put it into the filter, and it is outside" in refused.reason
+    scene.say(refused.refusal)
     scene.audit_names("filter terms")
 
 
 @attack("rename a source in the rows, to slip past source=", "the source is the one whose key signed")
 def test_edit_source_column(scene: Scene) -> None:
     scene.sql("UPDATE version SET source = 'wiki' WHERE doc_id = 'travel.txt'")
-    assert "travel.txt" not in scene.served("Journeys by train", sources=["wiki"])
-    scene.say("left out, fault reported")
+    for options in ({"sources": ["wiki"]}, {"sources": ["acme"]}, {}):
+        report = scene.search("Journeys by train", **options)
+        assert ("travel.txt", Refusal.TAMPERED_METADATA) in {
+            (one.doc_id, one.refusal) for one in report.refused
+        }
+    scene.say(Refusal.TAMPERED_METADATA)
+    scene.audit_names("its row says that it is of source 'wiki', and 'acme' signed it")
 
 
 @attack(

@@ -1,6 +1,8 @@
 """Attacks on a published folder: its files are bent one at a time, and put back as they were last week."""
 
+import json
 import shutil
+from collections.abc import Callable
 
 from tests.attacks.publication import Publication, again, publication
 from tests.attacks.scene import (
@@ -15,6 +17,7 @@ from tests.attacks.scene import (
     told,
 )
 from trustrag.errors import ConfigError, LedgerError, Refusal
+from trustrag.published.shards import DOCUMENT, TERM
 from trustrag.reader import Reader
 
 DAY = 86_400
@@ -67,6 +70,57 @@ def test_published_vectors_cut(scene: Scene) -> None:
     path = made.folder / "vectors" / "0.f32"
     path.write_bytes(path.read_bytes()[:-1])
     made.fails(LedgerError, "is shorter than its")
+
+
+def misfile(made: Publication, doc_id: str, bend: Callable[[bytes, int, int], bytes]) -> None:
+    """Bend the tables of the shard that holds a document: `bend` gets the file, where its tables begin, and how many."""
+    for path in (made.folder / "standing").glob("*/*"):
+        data = path.read_bytes()
+        if f'docId\\":\\"{doc_id}'.encode() in data:
+            header, _, _ = data.partition(b"\n")
+            told = json.loads(header)
+            assert told["documents"] == 1
+            path.write_bytes(bend(data, len(header) + 1, told["terms"]))
+            return
+    raise AssertionError(f"{doc_id} is in no shard")
+
+
+@attack(
+    "file a published document under another source or other metadata",
+    "filters are applied again to what was proved",
+)
+def test_published_filters(scene: Scene) -> None:
+    made = publication(scene)
+    honest = {path: path.read_bytes() for path in (made.folder / "standing").glob("*/*")}
+
+    def renamed(data: bytes, at: int, terms: int) -> bytes:
+        return data[:at].replace(b'"acme"', b'"wiki"') + data[at:]
+
+    def refiled(data: bytes, at: int, terms: int) -> bytes:
+        first = at + DOCUMENT.itemsize
+        return data[:first] + bytes(terms * TERM.itemsize) + data[first + terms * TERM.itemsize :]
+
+    def relabelled(data: bytes, at: int, terms: int) -> bytes:
+        return data.replace(b'"source":"acme"', b'"source":"wiki"')
+
+    for bend, options in (
+        (renamed, {"sources": ["acme"]}),
+        (renamed, {"sources": ["wiki"]}),
+        (refiled, {"where": {"audience": "public"}}),
+        (relabelled, {}),
+    ):
+        misfile(made, "retention.txt", bend)
+        with at_home(made.home):
+            reader = Reader.open(made.folder, clock=lambda: NOW)
+            report = reader.search(QUESTION, k=10, **options)
+            audited = reader.audit()
+        for refused in (report.refused, audited):
+            assert ("retention.txt", Refusal.TAMPERED_METADATA) in {
+                (one.doc_id, one.refusal) for one in refused
+            }
+        for path, data in honest.items():
+            path.write_bytes(data)
+    scene.say(Refusal.TAMPERED_METADATA)
 
 
 @attack("leave a document out of a published shard", "its table has to lead to the signed root")

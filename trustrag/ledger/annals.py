@@ -7,7 +7,7 @@ whose statements these are is asked where the policy is at hand.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from trustrag.ledger.model import Problem, VersionRow
 from trustrag.ledger.rows import RulingRow, StandingRow
@@ -29,6 +29,10 @@ TELLING: Final = frozenset({"withdraw", "review"})
 
 _CALLED: Final = {"quarantine": "quarantined", "withdraw": "withdrawn", "rollback": "withdrawn"}
 _RULED: Final = ("quarantine", "withdraw", "restore")
+
+
+FactsOf: TypeAlias = Callable[[int], tuple[str | None, int | None]]
+"""Of the row of a version: the source whose key signed it and its number, None for what cannot be told."""
 
 
 class Act(NamedTuple):
@@ -163,8 +167,8 @@ class Annals:
 
     # -- rulings
 
-    def rulings(self, source_of: Callable[[int], str | None]) -> Iterator[Problem]:
-        """What rows of `ruling` say otherwise than the snapshots; `source_of` tells whose key signed a version's row."""
+    def rulings(self, facts_of: FactsOf) -> Iterator[Problem]:
+        """What rows of `ruling` say otherwise than the snapshots."""
         before, by_snapshot = 0, dict[int, list[RulingRow]]()
         for row in self._rulings:
             if row.snapshot < before or not self._follows(row):
@@ -173,7 +177,7 @@ class Annals:
             by_snapshot.setdefault(row.snapshot, []).append(row)
         for version, act in self._acts.items():
             if act.sealed.action in _RULED and not self._complete(
-                version, act.sealed.action, by_snapshot.get(version, []), source_of
+                version, act.sealed.action, by_snapshot.get(version, []), facts_of
             ):
                 yield Problem(
                     "rulings", f"those of snapshot {version} are not the ones that it {act.sealed.action}s by"
@@ -193,9 +197,7 @@ class Annals:
             return False
         return row.version is None or (sealed.action == "restore" and row.doc_id is not None)
 
-    def _complete(
-        self, version: int, action: str, rows: Sequence[RulingRow], source_of: Callable[[int], str | None]
-    ) -> bool:
+    def _complete(self, version: int, action: str, rows: Sequence[RulingRow], facts_of: FactsOf) -> bool:
         """Whether the rulings of a snapshot name what it was about, all of it and nothing else."""
         if action == "withdraw":
             named = {(said.doc_id, said.source) for said in self._withdrawn[version]}
@@ -204,7 +206,12 @@ class Annals:
         documents, sources = {row.doc_id for row in rows} - {None}, {row.source for row in rows} - {None}
         if not documents <= {one.doc_id for one in moved}:
             return False
-        swept = {source_of(one.version) for one in moved if one.doc_id not in documents}
+        for row in rows:
+            if row.version is not None and row.version not in {
+                facts_of(one.version)[1] for one in moved if one.doc_id == row.doc_id
+            }:
+                return False
+        swept = {facts_of(one.version)[0] for one in moved if one.doc_id not in documents}
         return swept - {None} <= sources and (None in swept or sources <= swept)
 
 

@@ -198,7 +198,8 @@ class _Audit:
             lost = rows - self._whole
             yield Problem(
                 "vectors.f32",
-                f"is {-surplus} bytes shorter than its {rows} rows: the vectors of the last {lost} passages are cut off",
+                f"is {-surplus} bytes shorter than its {rows} rows: the vectors of {lost} passage{'s' * (lost > 1)}"
+                " are cut off",
             )
 
     # -- what stands
@@ -339,12 +340,15 @@ class _Audit:
 
     def _rulings(self) -> Iterator[Problem]:
         if self._annals is not None:
-            yield from self._annals.rulings(self._source_of)
+            yield from self._annals.rulings(self._facts_of)
 
-    def _source_of(self, version_row: int) -> str | None:
-        """The source whose key signed a version; None where that cannot be told."""
+    def _facts_of(self, version_row: int) -> tuple[str | None, int | None]:
+        """Whose key signed a version, and its number."""
         stays = self._session.standing_of(version_row)
-        return self._signed.publisher(StandingEntry.parse(stays[-1].entry)) if stays else None
+        if not stays:
+            return None, None
+        entry = StandingEntry.parse(stays[-1].entry)
+        return self._signed.publisher(entry), entry.version
 
 
 def _misfiled(row: StandingRow, bucket: int, newest: int) -> str | None:

@@ -71,7 +71,7 @@ class Ledger:
         self._vectors: VectorFile | None = None
         try:
             session = self._connect()
-            self._idle.append(session)  # from here on `close` closes it: what is read next may be anybody's
+            self._idle.append(session)  # closed with the others, also where it says nothing good
             self.context, self.embedder = purpose_of(session)
             self._vectors = VectorFile(folder / VECTORS, self.embedder.dimension, write=lock is not None)
             if lock is not None:

@@ -48,6 +48,7 @@ class Shard:
         self._head = head
         self.table = head.table
         self.sources = head.sources
+        self._by_row: dict[int, set[int]] | None = None
         self._terms: NDArray[np.void] | None = None
         self._levels = above(bucket_leaves(self.table))
         if root is not None and self._levels[-1][0] != root:
@@ -78,6 +79,16 @@ class Shard:
             data = self._read(self._head.terms_at, self._head.terms * TERM.itemsize)
             self._terms = np.frombuffer(data, TERM)
         return set(self._terms["row"][self._terms["term"] == np.uint64(hashed)].tolist())
+
+    def filed(self, row: int) -> tuple[str, frozenset[int]]:
+        """The source and the term hashes that the tables file a row under, which no root binds."""
+        if self._by_row is None:
+            self.having(0)
+            by_row: dict[int, set[int]] = {}
+            for hashed, at in () if self._terms is None else self._terms.tolist():
+                by_row.setdefault(at, set()).add(hashed)
+            self._by_row = by_row
+        return self.sources[int(self.table[row]["source"])], frozenset(self._by_row.get(row, ()))
 
     def _length(self) -> int:
         try:

@@ -213,6 +213,25 @@ class PublishedView:
             if (shard := self.standing.shards[number]) is not None
         )
 
+    def misfiled(self) -> Iterator[UnprovedPassage]:
+        """Documents that the tables file under another source or other metadata than their records have, so that filters
+        miss them: the roots bind neither. A record that cannot be read is left to `passages`.
+        """
+        for number, row in zip(self.standing.shard.tolist(), self.standing.row.tolist(), strict=True):
+            shard = self.standing.shards[number]
+            if shard is None:
+                continue
+            try:
+                record = self._record(number, shard, row)
+                fields = parse_metadata(record.metadata)
+                wanted = frozenset(term_hash(name, term(value)) for name, value in fields.items())
+                if shard.filed(row) == (record.source, wanted):
+                    continue
+            except TrustragError:
+                continue
+            reason = f"{Refusal.TAMPERED_METADATA}: the tables of shard {number} file it under another source or metadata"
+            yield UnprovedPassage(record.first, record.entry.doc_id, 0, Refusal.TAMPERED_METADATA, reason)
+
     def sealed(self) -> LoggedEnvelope:
         """See `StoreView`."""
         return self.head().snapshot
