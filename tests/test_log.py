@@ -245,7 +245,7 @@ def test_the_store_goes_on_while_a_seal_waits_for_its_witnesses(
     asking.keys.rotate("seal")
     assert served(asking) <= {("logs", 1), ("lunch", 1)}
     assert asking.receipts.replay(receipt).same
-    assert asking.history.chain("logs#0").holds
+    assert asking.history.chain("logs:0").holds
     looks_after(asking, witness, tmp_path)
     assert served(asking) == {("logs", 1), ("lunch", 1)}
     assert asking.audit().problems == ()

@@ -4,7 +4,7 @@ ws.history.snapshots()                        every snapshot, what it did and wh
 ws.history.diff(3, 7)                         the documents that differ; `text_diff(3, 7, DOC)` for one of them
 ws.history.plan(3)                            what a rollback would do
 ws.history.rollback(3, reason="...")          do it, in a new snapshot
-ws.history.chain("guide.md#0")                every hand that a passage went through
+ws.history.chain("guide.md:0")                every hand that a passage went through
 """
 
 from collections.abc import Iterator, Sequence
