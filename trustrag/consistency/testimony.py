@@ -19,8 +19,8 @@ ABOUT = 3
 """Content words that two texts share before they can speak of one thing; to agree, sentences need one more."""
 SAME = 0.75
 """Share of a sentence's other content words that both have, where one value alone is said to differ."""
-ADDRESS = re.compile(r"\b[A-Za-z][\w+.-]{0,15}://\S+")
-"""Bounded in front: without that, one long word would be looked at from each of its letters."""
+ADDRESS = re.compile(r"(?<!\S)\S*?://\S+")
+"""With what is written onto it. From its beginning only: one long word is not looked at from each of its letters."""
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]*>")
 
 
@@ -57,7 +57,7 @@ def of_one_thing(titles: Titles) -> bool:
 
 def _stating(text: str) -> str:
     """A text without addresses and tags: they are made of names and numbers, and state nothing of either."""
-    return _TAG.sub(" ", ADDRESS.sub(" ", text))
+    return ADDRESS.sub(" ", _TAG.sub(" ", text))
 
 
 def _two_subjects(changes: Changes, titles: Titles) -> bool:
