@@ -19,8 +19,9 @@ ABOUT = 3
 """Content words that two texts share before they can speak of one thing; to agree, sentences need one more."""
 SAME = 0.75
 """Share of a sentence's other content words that both have, where one value alone is said to differ."""
-_STATES_NOTHING = re.compile(r"\S*://\S+|</?[A-Za-z][^<>\n]*>")
-"""Addresses and tags. They are made of names and numbers, and say nothing of either."""
+ADDRESS = re.compile(r"(?<!\S)\S*?://\S+")
+"""With what is written onto it. From its beginning only: one long word is not looked at from each of its letters."""
+_TAG = re.compile(r"</?[A-Za-z][^<>\n]*>")
 
 
 def said_of(mine: str, theirs: str, titles: Titles = ("", "")) -> Testimony:
@@ -29,7 +30,7 @@ def said_of(mine: str, theirs: str, titles: Titles = ("", "")) -> Testimony:
     `differs`: in some sentence that both have, all else is the same and one value is another. `agrees`: a number, a
     date or two names are shared by sentences that speak of the same thing, and nothing differs.
     """
-    mine, theirs = (_STATES_NOTHING.sub(" ", text) for text in (mine, theirs))
+    mine, theirs = _stating(mine), _stating(theirs)
     a, b = read(mine), read(theirs)
     if len(a.terms & b.terms) < ABOUT:  # also what keeps this cheap
         return "apart"
@@ -43,7 +44,7 @@ def said_of(mine: str, theirs: str, titles: Titles = ("", "")) -> Testimony:
 
 def rivals(mine: str, theirs: str) -> frozenset[str]:
     """Of two texts of which the one `differs` from the other: the words that `theirs` has in place of what `mine` states."""
-    mine, theirs = (_STATES_NOTHING.sub(" ", text) for text in (mine, theirs))
+    mine, theirs = _stating(mine), _stating(theirs)
     found = _contradictions(changed_values(mine, theirs), read(mine), read(theirs))
     return frozenset[str]().union(*(_words(change.new) - _words(change.old) for change in found))
 
@@ -52,6 +53,11 @@ def of_one_thing(titles: Titles) -> bool:
     """Whether two documents' titles share a word; true where either has none, for then nothing tells."""
     mine, theirs = map(_words, titles)
     return not (mine and theirs) or bool(mine & theirs)
+
+
+def _stating(text: str) -> str:
+    """A text without addresses and tags: they are made of names and numbers, and state nothing of either."""
+    return ADDRESS.sub(" ", _TAG.sub(" ", text))
 
 
 def _two_subjects(changes: Changes, titles: Titles) -> bool:

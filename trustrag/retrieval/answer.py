@@ -18,6 +18,7 @@ from itertools import pairwise
 from typing import Protocol, TypeAlias
 
 from trustrag.consistency.reading import read
+from trustrag.consistency.testimony import ADDRESS
 from trustrag.consistency.values import answers, want
 from trustrag.errors import BackendError
 from trustrag.index.embedding import Embedder
@@ -44,9 +45,8 @@ SHORTLIST = 10
 
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])|\n{2,}|\n(?=[-*#|])")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
-_RULES = re.compile(r"\s*(?:[^\w\s\"'(\[]{3,}[^\w\n]*\n\s*)+")
+_RULES = re.compile(r"\s*(?:[^\w\s\"'(\[]{3,}+[^\w\n]*+\n\s*)+")  # possessive: looked at once
 _UNDERLINE = re.compile(r"\n[ \t]*([^\w\s])\1{2,}\s*\Z")
-_ADDRESS = re.compile(r"\w+://\S+")
 _NEGATIONS = frozenset("not no never none nobody nothing neither nor without cannot".split())
 _LIMITS = frozenset("least most only except unless until before after more less fewer".split())
 _CITATION = re.compile(r"\[(\d{1,3})\]")
@@ -328,7 +328,7 @@ def _worded(question: str, passages: Sequence[VerifiedPassage], shares: Sequence
         context = _terms(passage.text)
         around = sum(weight for term, weight in weights.items() if term in context) / total
         for start, end in sentence_spans(passage.text):
-            held = _terms(_ADDRESS.sub(" ", passage.text[start:end]))
+            held = _terms(ADDRESS.sub(" ", passage.text[start:end]))
             # A sentence that only repeats the question, or links it, answers nothing, and a piece of code is no sentence.
             if not held - weights.keys() or "```" in passage.text[start:end]:
                 continue
