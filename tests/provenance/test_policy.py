@@ -291,6 +291,8 @@ def test_one_public_key_serves_one_purpose(purpose: str) -> None:
         lambda: replace(ACME, scope=("a" * 2049,)),
         lambda: replace(ACME, trust=-1),
         lambda: replace(ACME, trust=1001),
+        lambda: replace(ACME, trust=-1, moved=-1),  # and a prior of 0
+        lambda: replace(ACME, trust=1001, moved=1),
         lambda: replace(ACME, moved=901),
         lambda: replace(ACME, moved=-101),
         lambda: Bounds(probation_approvals=0),
