@@ -287,8 +287,12 @@ def test_one_public_key_serves_one_purpose(purpose: str) -> None:
         lambda: replace(ACME, scope=("",)),
         lambda: replace(ACME, scope=("acme//x",)),
         lambda: replace(ACME, scope=("acme/handbook/",)),
+        lambda: replace(ACME, scope=("acme\nhandbook",)),
+        lambda: replace(ACME, scope=("a" * 2049,)),
         lambda: replace(ACME, trust=-1),
         lambda: replace(ACME, trust=1001),
+        lambda: replace(ACME, trust=-1, moved=-1),  # and a prior of 0
+        lambda: replace(ACME, trust=1001, moved=1),
         lambda: replace(ACME, moved=901),
         lambda: replace(ACME, moved=-101),
         lambda: Bounds(probation_approvals=0),
@@ -302,6 +306,22 @@ def test_one_public_key_serves_one_purpose(purpose: str) -> None:
 )
 def test_a_part_that_cannot_stand(make: Callable[[], object]) -> None:
     refused(Refusal.MALFORMED, make)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: replace(ACME, trust=0, moved=0),
+        lambda: replace(ACME, trust=1000, moved=0),
+        lambda: replace(ACME, scope=("a" * 2048,)),
+        lambda: Bounds(trust_step=0),
+        lambda: Bounds(trust_floor=0, trust_ceiling=0),
+        lambda: Bounds(trust_floor=1000, trust_ceiling=1000),
+        lambda: policy_key("log", first_valid_index=5, last_valid_index=5),
+    ],
+)
+def test_a_part_that_only_just_stands(make: Callable[[], object]) -> None:
+    make()
 
 
 def test_only_an_answer_key_signs_receipts() -> None:

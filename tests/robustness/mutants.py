@@ -4,34 +4,32 @@
 
 A check is whatever can refuse: an `if` that raises (its condition, and each part of one that says `or` / `and`), a call
 that is made for nothing but what it may raise, and a comparison that is off its border by one. Each
-is removed from a copy of the module's syntax tree, which a process of its own imports in place of the module, and those
-tests of the core that come past it run until one fails. A mutant that every test lets live is named. What was seen to survive
-and changes nothing that could be observed is listed in EQUIVALENT with the reason.
+is removed from a copy of the module's syntax tree; a process of its own gives the functions of the module the code that
+they have in that tree, and runs those tests of the core that come past it until one fails. A mutant that every test
+lets live is named. What was seen to survive and changes nothing that could be observed is listed in EQUIVALENT with
+the reason.
 """
 
 import argparse
 import ast
-import contextlib
 import copy
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import io
+import importlib
+import inspect
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType
 from typing import TypeAlias
 
 import coverage
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -74,6 +72,11 @@ class Mutant:
     @property
     def name(self) -> str:
         return f"{self.module}.py:{self.lines.start} {self.what}"
+
+    @property
+    def known(self) -> bool:
+        """Whether it is one of those that no test can notice."""
+        return f"{self.module}: {self.what}" in EQUIVALENT
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
@@ -147,38 +150,6 @@ def _calls(node: ast.AST, body: list[ast.stmt]) -> Iterator[Change]:
             yield statement.value, said, lambda place=place: body.__setitem__(place, ast.Pass())
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports the mutant where the module is asked for."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant = mutant
-        self._name = f"trustrag.provenance.{mutant.module}"
-
-    def find_spec(
-        self, name: str, path: object, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if name != self._name:
-            return None
-        return importlib.util.spec_from_loader(name, self, origin=str(CORE / f"{self._mutant.module}.py"))
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self._mutant.tree, f"<{self._mutant.name}>", "exec"), module.__dict__)
-
-
-class _Only:
-    """Has pytest run these tests alone, those of the module's own file first."""
-
-    def __init__(self, tests: set[str], module: str) -> None:
-        self._tests = tests
-        self._own = f"test_{module}.py::"
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted(
-            (item for item in items if item.nodeid in self._tests),
-            key=lambda item: self._own not in item.nodeid,
-        )
-
-
 def reached() -> Reached:
     """Runs all tests of the core once, on the code as it is, and looks which lines they come past.
 
@@ -204,29 +175,98 @@ def reached() -> Reached:
         }
 
 
-def survives(mutant: Mutant, tests: set[str]) -> bool:
+class _Trial:
+    """Lets pytest collect all tests of the core, and then judges mutant after mutant in place of running them."""
+
+    def __init__(self, mutants: Sequence[Mutant], past: Reached, jobs: int) -> None:
+        self._mutants = mutants
+        self._past = past
+        self._jobs = jobs
+        self.alive: list[Mutant] = []
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        started = time.monotonic()
+        with ThreadPoolExecutor(self._jobs) as pool:
+            judged = pool.map(
+                lambda mutant: survives(mutant, session, self._tests(mutant, session)), self._mutants
+            )
+            for number, (mutant, lives) in enumerate(zip(self._mutants, judged, strict=True), 1):
+                if lives:
+                    self.alive.append(mutant)
+                    print(f"{'equivalent' if mutant.known else 'SURVIVES'}: {mutant.name}", flush=True)
+                if number % 25 == 0:
+                    spent = time.monotonic() - started
+                    print(f"{number} of {len(self._mutants)}, {spent:.0f} s", flush=True)
+        return True
+
+    def _tests(self, mutant: Mutant, session: pytest.Session) -> list[pytest.Item]:
+        """The tests that come past it: those that try a single case first, for they are quick."""
+        names = set[str]().union(*(self._past[mutant.module].get(line, set()) for line in mutant.lines))
+        chosen = [item for item in session.items if item.nodeid in names]
+        return sorted(chosen, key=lambda item: hypothesis.is_hypothesis_test(getattr(item, "function", None)))
+
+
+def survives(mutant: Mutant, session: pytest.Session, tests: Sequence[pytest.Item]) -> bool:
     """Whether all these tests let it live. Runs them in a child that dies with its answer."""
     child = os.fork()
     if child == 0:
-        # Not by the clock: on a busy machine tests that pass would look like tests that hang.
-        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
-        os._exit(_judge(mutant, tests))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        try:
+            # Not by the clock: on a busy machine tests that pass would look like tests that hang.
+            resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 1)
+            os.dup2(silence, 2)
+            graft(mutant)
+            for item, following in zip(tests, (*tests[1:], None), strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.testsfailed:
+                    os._exit(1)
+            os._exit(0)
+        finally:
+            os._exit(2)
+    came = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if came == 2:
+        raise RuntimeError(f"{mutant.name} could not be tried")
+    return came == 0
 
 
-def _judge(mutant: Mutant, tests: set[str]) -> int:
-    silence = open(os.devnull, "w")  # noqa: SIM115 - for as long as this process lives
-    os.dup2(silence.fileno(), 1)
-    os.dup2(silence.fileno(), 2)
-    os.chdir(ROOT)
-    sys.meta_path.insert(0, _Finder(mutant))
-    # The plug-ins that happen to be installed take longer to import than most tests to run.
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    given = ["-x", "-q", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"]
-    given += sorted({test.partition("::")[0] for test in tests})
-    with contextlib.redirect_stdout(io.StringIO()):
-        came = pytest.main(given, plugins=[_Only(tests, mutant.module)])
-    return int(came not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
+def graft(mutant: Mutant) -> None:
+    """Give the functions of the module, wherever they are held already, the code that they have in the mutant.
+
+    Raises RuntimeError where no function differs: then the tests would judge the original.
+    """
+    module = importlib.import_module(f"trustrag.provenance.{mutant.module}")
+    codes = dict(_codes(compile(mutant.tree, str(module.__file__), "exec")))
+    changed = 0
+    for function in _functions(vars(module), module.__name__):
+        code = codes[function.__code__.co_qualname]
+        if code != function.__code__:
+            function.__code__ = code
+            changed += 1
+    if not changed:
+        raise RuntimeError(f"{mutant.name} changes nothing that runs")
+
+
+def _codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield inner.co_qualname, inner
+            yield from _codes(inner)
+
+
+def _functions(held: Mapping[str, object], module: str) -> Iterator[FunctionType]:
+    """The functions that a module wrote, its methods and properties too; dataclasses write others themselves."""
+    for value in held.values():
+        if isinstance(value, type) and value.__module__ == module:
+            yield from _functions(vars(value), module)
+        value = getattr(value, "fget", value)
+        value = inspect.unwrap(getattr(value, "__func__", value)) if callable(value) or value else value
+        if (
+            isinstance(value, FunctionType)
+            and value.__module__ == module
+            and value.__code__.co_filename != "<string>"
+        ):
+            yield value
 
 
 def main() -> None:
@@ -242,26 +282,22 @@ def main() -> None:
     if given.list:
         print("\n".join(mutant.name for mutant in mutants))
         return
-    for heavy in ("hypothesis", "nacl.bindings", "rfc8785", "numpy"):
-        importlib.import_module(heavy)  # once, for every child
-    warnings.simplefilter("ignore")
-    started, alive, past = time.monotonic(), [], reached()
-    tests = [set().union(*(past[one.module].get(line, set()) for line in one.lines)) for one in mutants]
-    with ThreadPoolExecutor(given.jobs) as pool:
-        judged = zip(mutants, pool.map(survives, mutants, tests), strict=True)
-        for number, (mutant, lives) in enumerate(judged, 1):
-            if lives:
-                known = f"{mutant.module}: {mutant.what}" in EQUIVALENT
-                alive.append((mutant.name, known))
-                print(f"{'equivalent' if known else 'SURVIVES'}: {mutant.name}", flush=True)
-            if number % 25 == 0:
-                print(f"{number} of {len(mutants)}, {time.monotonic() - started:.0f} s", flush=True)
-    unknown = sum(not known for _, known in alive)
+    started, trial = time.monotonic(), _Trial(mutants, reached(), given.jobs)
+    with tempfile.TemporaryDirectory() as folder:
+        # The plug-ins that happen to be installed are slow to import, and none of them is needed.
+        os.environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_DEBUG_TEMPROOT": folder}
+        options = ["-s", "-p", "no:terminal", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"]
+        if pytest.main([*options, str(TESTS)], plugins=[trial]) != pytest.ExitCode.OK:
+            sys.exit("the tests cannot be collected")
+    unknown = [mutant for mutant in trial.alive if not mutant.known]
+    # Were these noticed, then the tests would fail for another reason than the mutant.
+    listed = [mutant.name for mutant in mutants if mutant.known and mutant not in trial.alive]
+    print("".join(f"noticed, and listed as equivalent: {name}\n" for name in listed), end="")
     print(
-        f"{len(mutants)} mutants of {len(paths)} modules: {len(mutants) - len(alive)} noticed, {len(alive) - unknown} "
-        f"equivalent, {unknown} survived, in {time.monotonic() - started:.0f} s"
+        f"{len(mutants)} mutants of {len(paths)} modules: {len(mutants) - len(trial.alive)} noticed, "
+        f"{len(trial.alive) - len(unknown)} equivalent, {len(unknown)} survived, in {time.monotonic() - started:.0f} s"
     )
-    sys.exit(1 if unknown else 0)
+    sys.exit(1 if unknown or listed else 0)
 
 
 if __name__ == "__main__":
