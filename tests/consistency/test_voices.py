@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.consistency.world import ELSEWHERE, LIES, PAGE, QUESTION, alike, honest, passages
-from trustrag.consistency import Passage, collusion, compare, echo, repetition
+from trustrag.consistency import collusion, compare, echo, repetition
 from trustrag.consistency.reading import read
-from trustrag.consistency.voices import COLLUSION, groups
+from trustrag.consistency.voices import groups
 
 
 def test_a_source_that_rewords_one_claim_is_found_and_a_page_is_not() -> None:
@@ -46,26 +46,6 @@ def test_one_busy_site_among_many_that_report_once_is_no_collusion() -> None:
     owners = ("daily", "herald", "tribune", "daily", "post")
     texts = list(zip(owners, LIES, strict=True))
     assert collusion(alike(*texts, *honest()[1:])).max() == 0.0
-
-
-def test_pages_on_one_topic_that_say_different_things_are_no_collusion() -> None:
-    """Where nothing else is on the topic, two honest guides stand apart from the rest as colluding keys do."""
-    topic = [
-        ("town", "The harbour of Lund was dredged in 1871 by the town council."),
-        ("guide", "Fishing boats of Lund moor at the northern quay in winter."),
-        ("town", "A ferry from Lund to the island of Ven leaves twice a day."),
-        ("guide", "The lighthouse at Lund harbour stands on a pier of granite."),
-    ]
-    directions = np.eye(12, dtype=np.float32)
-    vectors = [direction + 1.3 * directions[11] for direction in directions[: len(topic)]]
-    vectors += list(directions[len(topic) : len(topic) + len(ELSEWHERE)])
-    elsewhere = [(f"other{place}", text) for place, text in enumerate(ELSEWHERE)]
-    texts = zip([*topic, *elsewhere], vectors, strict=True)
-    found = compare(
-        [Passage(text, owner, 0.5, vector / np.linalg.norm(vector)) for (owner, text), vector in texts]
-    )
-    assert found.likeness[:4, :4].mean() - found.likeness[:4, 4:].mean() > COLLUSION[1]
-    assert collusion(found).max() == 0.0
 
 
 def test_an_honest_page_beside_a_swarm_is_not_drawn_in() -> None:

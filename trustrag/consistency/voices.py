@@ -17,8 +17,7 @@ REPEATS = (0.63, 0.70)
 """Mean likeness of three or more texts of one owner: below, a page's paragraphs; above, one claim reworded. On clean
 encyclopaedic lists 90% of such groups stay under 0.66; paraphrased attacks start at 0.68."""
 SAME_POINT = (0.54, 0.62)
-"""Likeness at which two texts are on one point: so another text of a source that repeats itself belongs to the repetition,
-and owners collude that are this much alike on average."""
+"""Likeness at which another text of a source that was found repeating itself belongs to the repetition."""
 COLLUSION = (0.30, 0.36)
 """How far likeness across owners rises over the likeness to the rest of the list: nobody, everybody suspects."""
 GAP = 0.12
@@ -103,8 +102,7 @@ def collusion(alike: Likeness) -> Weights:
     """float64[n] in 0..1: how far a passage belongs to owners that say one thing in more texts than they are.
 
     A group counts if it has more texts than owners (at least a fifth of them repeats), a third of its owners have
-    several, no owner holds most of it, it is not half of the list, and its owners are on one point, as alike across as
-    within.
+    several, no owner holds most of it, it is not half of the list, and its owners are as alike across as within.
     Independent agreement, and syndicated news, is mostly one text an owner, with one site that reports more often; a
     few keys with many texts are not.
     """
@@ -128,8 +126,7 @@ def collusion(alike: Likeness) -> Weights:
         rest = [i for i in range(n) if i not in group.members]
         outside = float(alike.likeness[members][:, rest].mean()) if rest else 0.0
         rise = ramp((across - outside) / (1 - outside), COLLUSION)
-        # Set apart is not enough: where little else is on the topic, honest pages of it stand apart as well.
-        found[members] = np.maximum(found[members], np.minimum(rise, ramp(across, SAME_POINT)))
+        found[members] = np.maximum(found[members], rise)
     return found
 
 
