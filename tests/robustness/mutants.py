@@ -260,7 +260,9 @@ def _functions(held: Mapping[str, object], module: str) -> Iterator[FunctionType
         if isinstance(value, type) and value.__module__ == module:
             yield from _functions(vars(value), module)
         value = getattr(value, "fget", value)
-        value = inspect.unwrap(getattr(value, "__func__", value)) if callable(value) or value else value
+        value = getattr(value, "__func__", value)
+        if callable(value):
+            value = inspect.unwrap(value)
         if (
             isinstance(value, FunctionType)
             and value.__module__ == module
