@@ -66,8 +66,10 @@ class _Audit:
         self._digests: list[Digest] = []  # of the envelopes, by log index
         self._nodes: dict[tuple[int, int], bytes] = {}
         self._bent: set[int] = set()  # entries that are not what their other columns say
+        self._short = False  # whether entries are missing
         self._acts: list[Act] = []  # the snapshots that could be read, in order
-        self._annals: Annals | None = None  # nothing is known of them all where one could not be read
+        self._known = False  # whether all of them could be read; what they did is not asked else
+        self._annals: Annals | None = None
         self._signed = Signed(self._envelope, (), None)
         self._whole = 0  # rows that vectors.f32 has, whole
         self._stays = 0  # of versions, in all
@@ -101,6 +103,7 @@ class _Audit:
             where = f"log entry {row}"
             if row != index:
                 yield Problem(where, f"follows entry {index - 1}: the log has a gap")
+                self._short = True
                 return
             found, leaf = Digest.of(data), leaf_hash(data)
             if digest != found and nodes[:HASH_SIZE] != leaf:
@@ -123,7 +126,7 @@ class _Audit:
 
     def _envelope(self, index: int) -> Envelope:
         """Raises _ToldError where that entry was named already."""
-        if index in self._bent:
+        if index in self._bent or (self._short and index >= len(self._digests)):
             raise _ToldError(f"log entry {index} was changed")
         return Envelope.parse(self._session.entry_envelope(index))
 
@@ -137,6 +140,7 @@ class _Audit:
                 yield Problem(where, "does not follow the one before it")
             if snapshot.log_size > len(self._digests):
                 yield Problem(where, f"is log entry {snapshot.log_index}, which is missing")
+                self._short = True
             else:
                 yield from _attempt(where, self._check_checkpoint, snapshot)
                 yield from _attempt(where, self._check_statement, snapshot, previous)
@@ -146,6 +150,8 @@ class _Audit:
         elif (previous.log_size if previous else 0) != len(self._digests):
             yield Problem("log", "does not end in the last snapshot")
         self._signed = Signed(self._envelope, snapshots, self._publisher)
+        known = [act.sealed.version for act in self._acts] == list(range(1, len(snapshots) + 1))
+        self._known = known and bool(snapshots or not self._digests)
         if any(act.sealed.context != self._context for act in self._acts):
             yield Problem(
                 f"setting {CONTEXT!r}",
@@ -206,7 +212,7 @@ class _Audit:
 
     def _standing(self) -> Iterator[Problem]:
         moves, ends = Moves(), dict[int, int | None]()
-        newest = len(self._acts)
+        newest = len(self._acts) if self._known else None
         for row, bucket in self._session.all_standing():
             self._stays += 1
             moves.add(row)
@@ -217,8 +223,8 @@ class _Audit:
             ends[row.version] = row.until
             if fault is not None:
                 yield Problem(f"standing of {row.doc_id!r}", fault, row.doc_id)
-        if [act.sealed.version for act in self._acts] != list(range(1, newest + 1)):
-            return  # a snapshot that cannot be read was named, and what it did is not known
+        if not self._known:
+            return
         annals, nodes, sound = (
             Annals(self._acts, moves, self._session.rulings(), self._signed),
             dict[int, bytes](),
@@ -250,6 +256,7 @@ class _Audit:
         if self._signed.embedders - {self._embedder}:
             yield Problem(f"setting {EMBEDDER!r}", "is not the embedder that ingest statements name")
         if self._stays:
+            self._terms = None
             yield Problem("standing", f"{self._stays} of its {stays} rows are of versions that are missing")
         # Each version has its own terms: where the totals agree too, none has a term that is not its own.
         if self._terms is not None and self._terms != self._session.term_total():
@@ -351,13 +358,13 @@ class _Audit:
         return self._signed.publisher(entry), entry.version
 
 
-def _misfiled(row: StandingRow, bucket: int, newest: int) -> str | None:
+def _misfiled(row: StandingRow, bucket: int, newest: int | None) -> str | None:
     """What is wrong with the place and time of a row of `standing`, if anything is."""
     if bucket != bucket_of(row.doc_id):
         return "its row is filed under another document or bucket than its entry"
     if row.until is not None and (row.since is None or row.since >= row.until):
         return "it ended before it began"
-    if any(at is not None and not 1 <= at <= newest for at in (row.since, row.until)):
+    if newest is not None and any(not 1 <= at <= newest for at in (row.since, row.until) if at is not None):
         return "it moved with a snapshot that is not there"
     return None
 

@@ -70,7 +70,7 @@ class Signed:
         if publisher is not None and publisher != version.source_name:
             yield f"its row says that it is of source {version.source_name!r}, and {publisher!r} signed it"
         sealed = self.sealed_with(entry.ingest_index)
-        if sealed != version.admitted:
+        if sealed is not None and sealed != version.admitted:
             yield f"its row says that it came in with snapshot {version.admitted}, and that was {sealed}"
 
     def require(self, version: VersionRow, stays: Sequence[StandingRow], stands: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from trustrag.errors import AuthorityError, Refusal, TrustragError
+from trustrag.errors import AuthorityError, LedgerError, Refusal, TrustragError
 from trustrag.ledger import Ids, Ledger, Problem, StoredPassage, UnprovedPassage, View, check, publisher_under
 from trustrag.monitor.audited import Audited
 from trustrag.provenance.canonical import Digest
@@ -169,6 +169,11 @@ class _Told:
         if where not in self._places:
             self.problems.append(Problem(where, what))
 
+    def entry(self, index: int, error: TrustragError) -> None:
+        """A log entry that nobody may have signed, or that is missing: then the log was named."""
+        if not (self._bent and isinstance(error, LedgerError)):
+            self.add(f"log entry {index}", str(error))
+
     def refused(self, one: Refused) -> None:
         """A passage that stands and was not proved."""
         if not (self._bent and one.refusal in _FOLLOWING):
@@ -241,7 +246,7 @@ class _Run:
                 # below.
                 if not (isinstance(error, AuthorityError) and error.refusal is Refusal.REVOKED_KEY):
                     wrong += 1
-                    self._told.add(f"log entry {index}", str(error))
+                    self._told.entry(index, error)
         if not wrong:
             self._signed, self._root = self.entries, self._view.log_root(self.entries)
         for snapshot in self._view.snapshots():
