@@ -171,7 +171,7 @@ def _print_version(row: "VersionRow", said: "Sequence[Opinion]", done: "Sequence
         f"{row.version:>4}  {row.standing:12} snapshot {row.admitted:<6} {row.source_name}  sha256 {row.digest.hex}"
     )
     for finding in row.findings:
-        typer.echo(f"      {one_line(finding)}")
+        typer.echo(f"      {one_line(finding)} (unsigned)")
     for one in said:
         told = told_opinion("approved" if one.approves else "rejected", one)
         typer.echo(f"      snapshot {one.snapshot}: {one.by or 'the operator'} {told}")
