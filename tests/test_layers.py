@@ -23,7 +23,7 @@ ROWS: list[dict[str, set[str]]] = [
     {
         "ingest": {"ledger", "provenance", "consistency", "files"},
         "retrieval": {"stored", "keyring", "provenance", "consistency", "index", "files"},
-        "monitor": {"ledger", "provenance", "consistency"},
+        "monitor": {"ledger", "stored", "provenance", "consistency"},
         "authority": {"trustroot", "keyring", "provenance", "files"},
         "published": {"ledger", "stored", "provenance", "files"},
     },

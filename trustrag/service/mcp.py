@@ -12,7 +12,6 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from trustrag.errors import ConfigError, TrustragError
-from trustrag.stored import title_of
 from trustrag.workspace import Abstained, Grounded, VerifiedPassage, Workspace
 
 if TYPE_CHECKING:
@@ -188,7 +187,8 @@ def _answer(answer: Grounded | Abstained) -> Answer:
 
 
 def _title(passage: VerifiedPassage) -> str:
-    return title_of(passage.metadata) or passage.doc_id
+    title = passage.metadata.get("title")
+    return title if isinstance(title, str) and title else passage.doc_id
 
 
 def _url(passage: VerifiedPassage) -> str:
