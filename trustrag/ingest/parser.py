@@ -21,6 +21,7 @@ _LOADED_FIRST = {
     "application/pdf": ("pypdf",),
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ("docx",),
     "bandit": ("bandit.core.config", "bandit.core.manager"),
+    "concealed": ("trustrag.ingest.screening.concealed", "lxml.html"),
 }
 _PAGE = b"<html><body><p>A page of our own.</p></body></html>"
 
@@ -114,7 +115,7 @@ def _frame(stream: IO[bytes]) -> bytes:
 
 def _forked(request: Mapping[str, object], data: bytes) -> bytes:
     """The answer of a child that does this alone; if it dies, what it died of."""
-    _load(str(request.get("media_type", request["task"])))
+    _load(str(request["task"]), str(request.get("media_type")))
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -130,12 +131,13 @@ def _forked(request: Mapping[str, object], data: bytes) -> bytes:
 
 
 @cache
-def _load(kind: str) -> None:
+def _load(task: str, media_type: str) -> None:
     """What a task needs, loaded before forking and so once; trafilatura loads most of itself with its first page."""
-    for name in _LOADED_FIRST.get(kind, ()):
-        importlib.import_module(name)
-    if kind == "text/html":
-        extract(_PAGE, kind)
+    for kind in (task, media_type):
+        for name in _LOADED_FIRST.get(kind, ()):
+            importlib.import_module(name)
+    if media_type == "text/html":
+        extract(_PAGE, media_type)
 
 
 def _work(request: Mapping[str, object], data: bytes, writing: int) -> None:

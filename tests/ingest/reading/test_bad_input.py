@@ -144,3 +144,19 @@ def test_a_whole_folder_of_it_is_read_in_a_gibibyte(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
+
+
+@pytest.mark.parametrize("task", ["extract", "concealed"])
+@pytest.mark.parametrize("media_type", ["text/html", "text/markdown"])
+def test_what_a_parser_needs_is_loaded_before_it_forks(task: str, media_type: str) -> None:
+    program = (
+        "import sys\n"
+        "from trustrag.ingest.parser import _answer, _load\n"
+        f"_load({task!r}, {media_type!r})\n"
+        "before = set(sys.modules)\n"
+        f"answer = _answer({{'task': {task!r}, 'media_type': {media_type!r}}}, b'<p>A page.</p>')\n"
+        "assert 'unreadable' not in answer, answer\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [name for name in done.stdout.split() if not name.startswith("encodings.")] == []
