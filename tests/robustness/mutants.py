@@ -35,7 +35,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 CORE = ROOT / "trustrag" / "provenance"
 TESTS = ROOT / "tests" / "provenance"
-LIMIT = 120  # seconds of a processor, of which all tests take twenty; a mutant that hangs was noticed, too
+LIMIT = 60  # seconds of a processor, of which all tests take twenty; a mutant that hangs was noticed, too
 
 EQUIVALENT: dict[str, str] = {
     "canonical: never: if not math.isfinite(value)": "RFC 8785 has no infinity: what was read is written again, and refused",

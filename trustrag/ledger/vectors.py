@@ -93,7 +93,7 @@ class VectorFile:
             raise BackendError(f"{self._path} cannot be read: {error}") from error
 
     def rows(self, indexes: NDArray[np.int64], total: int) -> NDArray[np.float32]:
-        """The rows at `indexes` int64[n] as float32[n, dimension], copied; all must be below `total`, the
+        """The rows at `indexes` int64[n] as float32[n, dimension], copied and finite; all must be below `total`, the
         counted rows.
 
         Raises LedgerError for an index outside, or when the file is shorter than `total` rows.
@@ -102,7 +102,11 @@ class VectorFile:
             return np.empty((0, self._dimension), dtype=np.float32)
         if int(indexes.min()) < 0 or int(indexes.max()) >= total:
             raise LedgerError(f"a vector outside the {total} rows of {self._path} was asked for")
-        return np.asarray(self._mapped(total)[indexes], dtype=np.float32)
+        found = np.asarray(self._mapped(total)[indexes], dtype=np.float32)
+        # An edited row that is no number would end the search for all the others. Zero is near to nothing; the row
+        # itself is read by `row`, where its digest fails.
+        found[~np.isfinite(found).all(axis=1)] = 0
+        return found
 
     def _mapped(self, total: int) -> NDArray[np.float32]:
         """The mapped rows, at least `total` of them; checked against the file's length before every use."""
