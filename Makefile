@@ -65,10 +65,10 @@ kills: $(STAMP)  ## kill -9 an ingest 200 times and look what is left (a quarter
 soak: $(STAMP)  ## ten minutes of one writer, four readers, and kill -9 for all of them
 	@$(BIN)/python -m tests.robustness.soak 600
 
-fuzz: $(STAMP)  ## 100,000 random changes of workspace files (half an hour of two cores)
+fuzz: $(STAMP)  ## 100,000 random changes of workspace files (a quarter of an hour)
 	@$(BIN)/python -m tests.attacks.fuzz --changes 100000
 
-mutants: $(STAMP)  ## take each check out of the trusted core: some test has to fail (half an hour of two cores)
+mutants: $(STAMP)  ## take each check out of the trusted core: some test has to fail (five minutes)
 	@$(BIN)/python -m tests.robustness.mutants
 
 clean:  ## remove .venv and every cache
