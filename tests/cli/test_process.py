@@ -125,6 +125,8 @@ def test_an_interrupted_ingest_says_one_line_and_goes_on_later(place: Path) -> N
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests in the background of a shell ignores it, and so would the child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     # A batch is 32 documents of 1 kB each: when the second is written, the first is committed.
