@@ -58,6 +58,16 @@ def test_an_honest_store_has_nothing_wrong(ws: Workspace) -> None:
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
+def test_withdrawals_of_one_second_and_reason_are_told_apart(ws: Workspace) -> None:
+    for doc_id in ("a.md", "b.md"):
+        ws.withdraw(doc_id, reason="out of date")
+    ws.rule("restore", doc_id="a.md", reason="still good")
+    ws.withdraw("a.md", reason="out of date")  # to the letter what the log has already
+    assert problems(ws) == []
+    change(ws, "DELETE FROM ruling WHERE doc_id = 'b.md'")
+    assert problems(ws) != []
+
+
 def test_an_edited_text_is_named(ws: Workspace) -> None:
     change(ws, "UPDATE chunk SET text = 'Audit logs are burnt.' WHERE id = 0")
     assert problems(ws) == ["'a.md' version 1 chunk 0: its text was changed: TAMPERED_TEXT"]

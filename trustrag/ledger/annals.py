@@ -44,6 +44,10 @@ class Act(NamedTuple):
     said: tuple[tuple[Statement, Digest, int], ...] = ()
 
 
+_Aim: TypeAlias = tuple[str | None, str | None]
+"""The document or the source that a withdrawal is of."""
+
+
 class Moved(NamedTuple):
     """A version that began or ceased to stand: its document, its row, and the leaf hash of its entry."""
 
@@ -80,7 +84,7 @@ class Annals:
         self._rulings = rulings
         self._settled = {(row.doc_id, row.version) for row in rulings if row.action == "reject"}
         self._successors = {(one.doc_id, at) for at, rows in moves.began.items() for one in rows}
-        self._withdrawn: dict[int, tuple[WithdrawalStatement, ...]] = {}
+        self._withdrawn: dict[int, frozenset[_Aim]] = {}
         self._rejected: set[Digest] = set()  # ingests of which the log has a rejection
         self._approved: dict[
             Digest, set[tuple[Digest, int]]
@@ -88,20 +92,26 @@ class Annals:
         self._note(acts)
 
     def _note(self, acts: Sequence[Act]) -> None:
-        # Two withdrawals that are the same to the letter are one entry of the log, and both snapshots mean it.
-        told: dict[tuple[str | None, int], list[WithdrawalStatement]] = {}
+        # Two withdrawals that are the same to the letter are one entry of the log, and both snapshots mean it: which of
+        # the earlier ones the second means, its rulings say.
+        told: dict[tuple[str | None, int], set[_Aim]] = {}
+        ruled: dict[int, set[_Aim]] = {}
+        for row in self._rulings:
+            ruled.setdefault(row.snapshot, set()).add((row.doc_id, row.source))
         for sealed, said in acts:
-            named = told.setdefault((sealed.reason, sealed.issued_at), [])
+            here, before = set[_Aim](), told.setdefault((sealed.reason, sealed.issued_at), set())
             for statement, digest, index in said:
                 match statement:
                     case WithdrawalStatement():
-                        named.append(statement)
+                        here.add((statement.doc_id, statement.source))
                     case RejectionStatement():
                         self._rejected.add(statement.subject)
                     case ReviewStatement():
                         self._approved.setdefault(statement.subject, set()).add((digest, index))
             if sealed.action == "withdraw":
-                self._withdrawn[sealed.version] = tuple(named)
+                again = before & ruled.get(sealed.version, set())
+                self._withdrawn[sealed.version] = frozenset(here | again)
+            before |= here
 
     # -- the roots
 
@@ -149,10 +159,10 @@ class Annals:
             since, called = last.until, _CALLED.get(act.sealed.action if act else "", "")
         if called != "quarantined":
             return frozenset({called} if called else ())
-        later = [said for at, named in self._withdrawn.items() if at > since for said in named]
-        sources = {said.source for said in later} - {None}
+        later = [aim for at, named in self._withdrawn.items() if at > since for aim in named]
+        sources = {source for _, source in later} - {None}
         publisher = self._signed.publisher(entry) if sources else None
-        if publisher in sources or any(said.doc_id == version.doc_id for said in later):
+        if publisher in sources or any(doc_id == version.doc_id for doc_id, _ in later):
             return frozenset({"withdrawn"})
         if (version.doc_id, version.version) in self._settled and self._is_rejected(entry):
             return frozenset({"withdrawn"})
@@ -200,8 +210,7 @@ class Annals:
     def _complete(self, version: int, action: str, rows: Sequence[RulingRow], facts_of: FactsOf) -> bool:
         """Whether the rulings of a snapshot name what it was about, all of it and nothing else."""
         if action == "withdraw":
-            named = {(said.doc_id, said.source) for said in self._withdrawn[version]}
-            return {(row.doc_id, row.source) for row in rows} == named
+            return bool(rows) and {(row.doc_id, row.source) for row in rows} == self._withdrawn[version]
         moved = (self._moves.began if action == "restore" else self._moves.ended).get(version, [])
         documents, sources = {row.doc_id for row in rows} - {None}, {row.source for row in rows} - {None}
         if not documents <= {one.doc_id for one in moved}:
