@@ -24,7 +24,7 @@ from tests.arguments import nothing
 from trustrag.errors import TrustragError
 from trustrag.ingest.attest import attest
 from trustrag.provenance.envelope import Envelope
-from trustrag.workspace import Abstained, Document, RankedPassage, Workspace
+from trustrag.workspace import Abstained, Document, RankedPassage, Workspace, passage_name
 
 QUESTIONS = (
     "How can I search for similar vectors?",
@@ -152,7 +152,7 @@ def tell(text: str) -> None:
 def _line(ranked: RankedPassage) -> str:
     passage = ranked.passage
     return (
-        f"VERIFIED {passage.doc_id}#{passage.index}, nearness {ranked.relevance:.2f}, "
+        f"VERIFIED {passage_name(passage.doc_id, passage.index)}, nearness {ranked.relevance:.2f}, "
         f"licence {passage.licence or 'not declared'}, key {passage.key_id[:12]}"
     )
 
@@ -211,7 +211,7 @@ def attack(workspace: Workspace, scratch: Path, what: str, bend: Callable[[Path,
             served = any(
                 r.passage.text == best.text and r.passage.doc_id == best.doc_id for r in report.passages
             )
-            print(f"   {what}: {best.doc_id} passage {best.index + 1}")
+            print(f"   {what}: {passage_name(best.doc_id, best.index)}")
             for entry in refused[:1]:
                 tell(f"REFUSED {entry.reason}")
             print(f"      {len(report.passages)} other passages were proved and served")
