@@ -7,13 +7,12 @@ A file of attestations holds one DSSE envelope a line. It is also the source's m
 given back as `earlier`, documents that did not change are left alone and the others get their next version.
 """
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trustrag.errors import ConfigError, MalformedError, TrustragError
+from trustrag.files import write_whole
 from trustrag.ingest.document import Document, ReadProblem
 from trustrag.ingest.report import AttestReport, Outcome
 from trustrag.provenance.canonical import Digest, encode_metadata
@@ -176,18 +175,7 @@ def _batches(claims: Iterable[DocumentClaim]) -> Iterator[tuple[DocumentClaim, .
 
 def write_attestations(path: Path, envelopes: Iterable[Envelope]) -> None:
     """Write one envelope a line, all or nothing: a reader finds the old file or the whole new one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.writelines(envelope.encode() + b"\n" for envelope in envelopes)
-            stream.flush()
-            os.fsync(descriptor)
-        # mkstemp makes files for the owner alone; attestations are public.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, b"".join(envelope.encode() + b"\n" for envelope in envelopes))
 
 
 def read_attestations(path: Path) -> Iterator[Envelope | ReadProblem]:

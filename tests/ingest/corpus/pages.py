@@ -9,6 +9,8 @@ from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
 from docx.text.run import Run
 
+from tests.ingest.reading.files import assembled
+
 LIE = "Refunds were abolished last year and every order is final"
 SEEN = (
     "Refunds are granted within fourteen days of delivery. The buyer writes to the service desk and names the order. "
@@ -131,16 +133,7 @@ def pdf(
         b"<< /Length %d >>\nstream\n%b\nendstream" % (len(contents), contents),
         *objects,
     ]
-    out, offsets = bytearray(b"%PDF-1.6\n"), []
-    for number, body in enumerate(bodies, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return bytes(
-        out + b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(bodies) + 1, start)
-    )
+    return assembled(*bodies)
 
 
 def line(text: str, *, y: int, before: bytes = b"", size: float = 11, x: int = 72) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.ingest.reading.files import locked, pdf, word, word_bomb, word_with_entities
+from tests.ingest.reading.files import assembled, locked, pdf, word, word_bomb, word_with_entities
 
 MIB = 1 << 20
 
@@ -48,20 +48,6 @@ def _sparse(folder: Path) -> None:
         stream.truncate(1 << 40)
 
 
-def _objects(*bodies: bytes) -> bytes:
-    """A PDF of these objects, the first of which is its catalogue."""
-    out, offsets = bytearray(b"%PDF-1.5\n"), []
-    for number, body in enumerate(bodies, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    return bytes(
-        out + b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(bodies) + 1, start)
-    )
-
-
 def _stream(data: bytes, more: bytes = b"") -> bytes:
     return b"<< /Length %d /Filter /FlateDecode %b >>\nstream\n%b\nendstream" % (len(data), more, data)
 
@@ -75,7 +61,7 @@ def _page(contents: bytes) -> bytes:
     """One page that shows these contents."""
     font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
     page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
-    return _objects(
+    return assembled(
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
         page,
@@ -85,7 +71,7 @@ def _page(contents: bytes) -> bytes:
 
 
 def _circular_pages() -> bytes:
-    return _objects(
+    return assembled(
         b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [2 0 R] /Count 1 /Parent 2 0 R >>"
     )
 
@@ -113,7 +99,7 @@ def _nested_forms() -> bytes:
         )
         names.append(_stream(zlib.compress(b"/X Do " * 10), nested))
     names.append(_stream(zlib.compress(b"BT (x) Tj ET"), b"/Type /XObject /Subtype /Form /BBox [0 0 9 9]"))
-    return _objects(*names)
+    return assembled(*names)
 
 
 def _zip(parts: dict[str, bytes]) -> bytes:

@@ -7,8 +7,22 @@ import docx
 import pypdf
 
 
+def assembled(*objects: bytes, trailer: bytes = b"") -> bytes:
+    """A PDF of these objects, the first of which is its catalogue; `trailer` is said in its trailer, too."""
+    out, offsets = bytearray(b"%PDF-1.6\n"), []
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
+    start, size = len(out), len(objects) + 1
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % size
+    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    return bytes(
+        out + b"trailer\n<< /Size %d /Root 1 0 R%b >>\nstartxref\n%d\n%%%%EOF\n" % (size, trailer, start)
+    )
+
+
 def pdf(*pages: str, title: str = "") -> bytes:
-    """A PDF 1.4 with one line of Helvetica a page."""
+    """A PDF with one line of Helvetica a page."""
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>"]
     kids = " ".join(f"{4 + 2 * index} 0 R" for index in range(len(pages)))
     objects.append(f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>".encode())
@@ -22,20 +36,7 @@ def pdf(*pages: str, title: str = "") -> bytes:
         objects.append(b"<< /Length %d >>\nstream\n%b\nendstream" % (len(stream), stream))
     if title:
         objects.append(f"<< /Title ({title}) >>".encode())
-    out, offsets = bytearray(b"%PDF-1.4\n"), []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    info = b" /Info %d 0 R" % len(objects) if title else b""
-    out += b"trailer\n<< /Size %d /Root 1 0 R%b >>\nstartxref\n%d\n%%%%EOF\n" % (
-        len(objects) + 1,
-        info,
-        start,
-    )
-    return bytes(out)
+    return assembled(*objects, trailer=b" /Info %d 0 R" % len(objects) if title else b"")
 
 
 def locked(data: bytes) -> bytes:
