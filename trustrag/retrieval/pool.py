@@ -11,7 +11,7 @@ from trustrag.index.base import Hit, Vector
 from trustrag.provenance.canonical import Metadata
 from trustrag.provenance.evidence import RefusedPassage, VerifiedPassage
 from trustrag.retrieval.ranking import Candidate
-from trustrag.stored import StoredPassage, UnprovedPassage, matches, title_of
+from trustrag.stored import StoredPassage, UnprovedPassage, matches
 
 MAX_FAULTS = 20
 """How many things wrong with an index are told in one report."""
@@ -164,7 +164,6 @@ def candidate_of(passage: VerifiedPassage, relevance: float) -> Candidate:
         source=passage.source,
         relevance=relevance,
         vector=np.frombuffer(passage.vector, "<f4"),
-        title=title_of(passage.metadata),
         trust=passage.trust / 1000,
         probation=passage.probation,
         owner=passage.owner,

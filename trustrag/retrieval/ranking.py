@@ -81,7 +81,6 @@ class Candidate:
     source: str
     relevance: float
     vector: NDArray[np.float32] | None = None
-    title: str = ""
     trust: float = 1.0
     probation: bool = False
     owner: str | None = None
