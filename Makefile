@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-review test coverage lint format bench interop attacks screens kills soak fuzz mutants clean
+.PHONY: help install demo demo-review test coverage lint format bench interop attacks screens kills soak fuzz mutants ranking readers catalogue clean
 
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,25 @@ fuzz: $(STAMP)  ## 100,000 random changes of workspace files (a quarter of an ho
 
 mutants: $(STAMP)  ## take each check out of the trusted core: some test has to fail (five minutes)
 	@$(BIN)/python -m tests.robustness.mutants
+
+# The shared evaluation data is for running only: these three say so where it is missing.
+export TRUSTRAG_SHARED ?= $(abspath ../shared)
+
+ranking: $(STAMP)  ## what the ranking stops and costs, tier by tier, beside the known defences (half an hour)
+	@$(BIN)/python -m tests.robustness.quality
+	@$(BIN)/python -m tests.robustness.ranking --peers vote1,trustrag10,ragdef10
+	@$(BIN)/python -m tests.robustness.ablation
+	@$(BIN)/python -m tests.robustness.adaptive
+	@$(BIN)/python -m tests.robustness.pairs
+	@$(BIN)/python -m tests.robustness.contested
+
+readers: $(STAMP)  ## does a small reader repeat the lie? ours beside two defences and none (an hour and a half)
+	@$(BIN)/python -m tests.robustness.readers
+
+catalogue: $(STAMP)  ## every attack of the red team on real workspaces with real keys (an hour)
+	@for set in nq:wiki_pool rtqa:rtqa_pool; do $(BIN)/python -m tests.robustness.redteam \
+	  --corpus $(TRUSTRAG_SHARED)/data/bench/$${set#*:}.jsonl \
+	  --questions $(TRUSTRAG_SHARED)/data/bench/$${set%:*}_questions.jsonl || exit 1; done
 
 clean:  ## remove .venv and every cache
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov node_modules
