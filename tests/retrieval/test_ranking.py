@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.consistency.world import ELSEWHERE, LIES, PAGE, QUESTION, honest
 from trustrag.consistency import PairMemory
-from trustrag.retrieval.ranking import ANSWERED, ECHOED, Candidate, Ranking, rerank
+from trustrag.retrieval.ranking import ANSWERED, ECHOED, UNPROVEN, Candidate, Ranking, rerank
 
 
 def candidates(*texts: tuple[str, str], probation: str = "", **more: object) -> list[Candidate]:
@@ -118,6 +118,18 @@ def test_a_new_key_that_contradicts_waits_and_decides_nothing() -> None:
     assert "m" not in sources(ranking)
     (poor,) = [ranked for ranked in ranking.left_out if ranked.candidate.source == "m"]
     assert "contradicted" in {penalty.name for penalty in poor.explanation.penalties}
+
+
+@pytest.mark.parametrize("doubt", [{"probation": True}, {"verified": False}])
+def test_support_that_anybody_can_copy_lifts_no_doubt_about_a_new_key(doubt: dict[str, bool]) -> None:
+    agreeing = Candidate(LIES[0].replace("24", "23"), "n", 0.9)
+    others = candidates(*honest())
+    ranking = rerank(QUESTION, [replace(agreeing, **doubt), *others], limit=11)
+    (new,) = [ranked for ranked in ranking.passages if ranked.candidate.source == "n"]
+    assert new.explanation.supporters == ("almanac",)
+    assert factors(ranking, "n", "unproven") == [UNPROVEN]
+    assert factors(ranking, "almanac", "unproven") == []
+    assert factors(rerank(QUESTION, [agreeing, *others]), "n", "unproven") == []
 
 
 def test_two_sources_of_one_owner_support_nobody() -> None:

@@ -61,8 +61,8 @@ INGREDIENTS: Mapping[str, Mapping[str, object]] = {
 }
 PROBATION: Mapping[str, Mapping[str, object]] = {
     "all, new keys on probation": {},
-    "probation: the quota alone": {"UNSUPPORTED": 1.0, "CONTRADICTED": 1.0},
-    "probation: without unsupported": {"UNSUPPORTED": 1.0},
+    "probation: the quota alone": {"UNPROVEN": 1.0, "CONTRADICTED": 1.0},
+    "probation: without unproven": {"UNPROVEN": 1.0},
     "probation: without contradicted": {"CONTRADICTED": 1.0},
 }
 

@@ -51,10 +51,11 @@ __all__ = [
 Mode = Literal["weighted", "strict", "report"]
 Weights = NDArray[np.float64]
 
-REPEATED, ECHOED, COPIED, REPRINTED, UNSUPPORTED, CONTRADICTED = 0.4, 0.05, 0.75, 0.05, 0.65, 0.4
+REPEATED, ECHOED, COPIED, REPRINTED, UNPROVEN, CONTRADICTED = 0.4, 0.05, 0.75, 0.05, 0.65, 0.4
 """What is left of a score at full suspicion. A repeated claim shares one weight with two others or more; an echo is made
 for retrieval and nothing else; another's copy adds little, a second one less, and a source's own nothing; a key on
-probation that no established source supports gives way, and one that an established source contradicts has to wait."""
+probation gives way, supported or not, for what others state can be copied, and one that an established source contradicts
+has to wait."""
 SUPPORT = 0.15
 """The lift for a second independent source that states the same value; a third adds nothing: two keys are easy."""
 AGREES = 0.6
@@ -256,10 +257,10 @@ def _weigh(
     support = _supporters(candidates, alike, findings)
     penalties = manners | {
         "standing": np.array([_standing(c) for c in candidates]),
-        "unsupported": np.array([_unsupported(c, i in support) for i, c in enumerate(candidates)]),
+        "unproven": np.array([1.0 if all(_rank_of(c)) else UNPROVEN for c in candidates]),
         "contradicted": _contradicted(candidates, conflicts),
     }
-    # Support may lift a doubt about a newcomer, not put it above the established.
+    # Support lifts the established alone: a newcomer is not above them for repeating what they say.
     lift = np.array([1 + SUPPORT * (i in support and all(_rank_of(c))) for i, c in enumerate(candidates)])
     scores = relevance * lift * np.prod(list(penalties.values()), axis=0)
     return _Weighed(
@@ -286,10 +287,6 @@ def _scaled(candidates: Sequence[Candidate]) -> Weights:
 
 def _standing(candidate: Candidate) -> float:
     return 0.5 + 0.5 * (candidate.trust if candidate.verified else 0.0)
-
-
-def _unsupported(candidate: Candidate, supported: bool) -> float:
-    return 1.0 if supported or _rank_of(candidate) == (True, True) else UNSUPPORTED
 
 
 def _echoes(question: str, candidates: Sequence[Candidate], alike: Likeness) -> Weights:
