@@ -82,7 +82,7 @@ ranking: $(STAMP)  ## what the ranking stops and costs, tier by tier, beside the
 	@$(BIN)/python -m tests.robustness.pairs
 	@$(BIN)/python -m tests.robustness.contested
 
-readers: $(STAMP)  ## does a small reader repeat the lie? ours beside two defences and none (an hour and a half)
+readers: $(STAMP)  ## does a small reader repeat the lie? ours beside two defences and none (three hours of a core)
 	@$(BIN)/python -m tests.robustness.readers
 
 catalogue: $(STAMP)  ## every attack of the red team on real workspaces with real keys (an hour)

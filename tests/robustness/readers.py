@@ -1,11 +1,11 @@
 """Does a reader repeat the lie? Ours through real workspaces with real keys, beside two defences and none.
 
-    python -m tests.robustness.readers [--sets nq,rtqa] [--count 60] [--keep FOLDER]
+    python -m tests.robustness.readers [--sets nq,rtqa] [--count 60] [--peers none] [--keep FOLDER]
 
 Needs the shared evaluation data (TRUSTRAG_SHARED) with its bench/poisonbench.py, and nltk and scikit-learn for the two
 other defences, which work on the plain top twenty. The reader is SmolLM2-135M-Instruct. `--keep` keeps each set's workspace
 and every answer there, and takes them from there the next time. Prints accuracy / attack success, and how ours differs from
-each other defence on the same questions, with 95% intervals. An hour of one core.
+each other defence on the same questions, with 95% intervals. An answer takes five seconds of a core, and a set about a thousand.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from trustrag.redteam.results import Defence
 from trustrag.redteam.simulator import run
 
 TIERS = {"clean": "clean", "poisonedrag": "T3n5", "poisonedrag-silent": "T3i5", "single": "T3i1"}
-PEERS = {"none": "none", "TrustRAG stage 1": "trustrag10", "RAGDefender": "ragdef10"}
+NAMES = {"none": "none", "trustrag10": "TrustRAG stage 1", "ragdef10": "RAGDefender"}
 
 Answers: TypeAlias = list[tuple[float, float]]
 """For each question whether the reader said the truth, and whether it said the lie."""
@@ -40,13 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--sets", default="nq,rtqa")
     parser.add_argument("--count", type=int, default=60, help="questions of each set")
+    parser.add_argument("--peers", default="none,trustrag10,ragdef10", help="beside ours; each takes as long")
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args(argv)
     bench, reader = poisonbench(), Remembering(SmolReader(), asked.keep)
     for name in asked.sets.split(","):
         questions, ours = through_workspace(bench, name, asked.count, reader, asked.keep)
         for attack, tier in TIERS.items():
-            said = {peer: peers(bench, name, tier, questions, reader, key) for peer, key in PEERS.items()}
+            said = {
+                NAMES[key]: peers(bench, name, tier, questions, reader, key) for key in asked.peers.split(",")
+            }
             said["ours"] = ours[attack]
             print(f"{name} {tier}: " + ", ".join(f"{who} {shown(found)}" for who, found in said.items()))
             for line in differences(said):
@@ -130,7 +133,7 @@ def shown(found: Answers) -> str:
 
 def differences(said: Mapping[str, Answers]) -> Iterator[str]:
     """How ours differs from each of the others, paired by question."""
-    for who in PEERS:
+    for who in [peer for peer in said if peer != "ours"]:
         parts = []
         for at, what in enumerate(("accuracy", "attack success")):
             found = paired([one[at] for one in said[who]], [one[at] for one in said["ours"]])
