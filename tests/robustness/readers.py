@@ -5,7 +5,7 @@
 Needs the shared evaluation data (TRUSTRAG_SHARED) with its bench/poisonbench.py, and nltk and scikit-learn for the two
 other defences, which work on the plain top twenty. The reader is SmolLM2-135M-Instruct. `--keep` keeps each set's workspace
 and every answer there, and takes them from there the next time. Prints accuracy / attack success, and how ours differs from
-each other defence on the same questions, with 95% intervals. An answer takes five seconds of a core, and a set about a thousand.
+each other defence on the same questions, with 95% intervals. An answer takes five seconds of a core; a set asks for a thousand.
 """
 
 import argparse
