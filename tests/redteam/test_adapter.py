@@ -1,5 +1,4 @@
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +6,7 @@ import pytest
 
 from tests.consistency.world import LIES, QUESTION, honest
 from trustrag.errors import ConfigError
-from trustrag.index.base import Vector
-from trustrag.index.embedding import Embedder
-from trustrag.redteam import adapter
 from trustrag.redteam.adapter import STANDING, Row, rerank
-from trustrag.retrieval.ranking import Candidate, Ranking
-from trustrag.retrieval.ranking import rerank as rank
 
 
 def rows(*texts: tuple[str, str], vectors: bool = False) -> list[Row]:
@@ -46,26 +40,6 @@ def test_it_answers_with_places_and_a_flag(vectors: bool) -> None:
 def test_it_drives_the_ranking() -> None:
     order, _ = rerank(QUESTION, rows(*[("m", text) for text in LIES], *honest()))
     assert not set(order) & set(range(len(LIES)))
-
-
-@pytest.mark.parametrize("given", [None, np.eye(32, dtype=np.float32)[0]], ids=["none given", "one missing"])
-def test_without_vectors_it_makes_those_that_a_store_would_have(
-    given: Vector | None, minilm: Embedder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lists: list[Sequence[Candidate]] = []
-
-    def seen(question: str, candidates: Sequence[Candidate]) -> Ranking:
-        lists.append(candidates)
-        return rank(question, candidates)
-
-    monkeypatch.setattr(adapter, "rank", seen)
-    asked = rows(("m", LIES[0]), *honest())
-    for row in asked[1:]:
-        row["emb"] = given  # beside one that is made here, those of another model would be of no use
-    order, _ = rerank(QUESTION, asked)
-    assert len(order) == 5
-    made = [candidate.vector for candidate in lists[0]]
-    np.testing.assert_allclose(made, minilm.embed([row["text"] for row in asked]), atol=1e-4)
 
 
 def test_no_passages_are_no_answer() -> None:

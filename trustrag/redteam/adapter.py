@@ -2,10 +2,8 @@
 
 `rerank(question, passages) -> (ordered indices, contested)` over dicts with text, publisher, title, relevance and,
 where given, emb. It drives `trustrag.retrieval.ranking.rerank` with its defaults and nothing else, and knows no
-benchmark. In a store each passage has its vector; where a list comes without, the default embedder makes them, as
-`ProvenanceReranker` does for other retrievers. The standing of publishers comes from the JSON file named by the
-environment variable TRUSTRAG_STANDING, such as `{"M": {"probation": true}, "pub3": {"trust": 0.5}}`; without it all
-publishers are equal.
+benchmark. The standing of publishers comes from the JSON file named by the environment variable TRUSTRAG_STANDING,
+such as `{"M": {"probation": true}, "pub3": {"trust": 0.5}}`; without it all publishers are equal.
 """
 
 import json
@@ -19,14 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trustrag.errors import ConfigError
-from trustrag.index.base import Vector
-from trustrag.index.embedding import Embedder, open_embedder
 from trustrag.retrieval.ranking import Candidate
 from trustrag.retrieval.ranking import rerank as rank
 
 STANDING = "TRUSTRAG_STANDING"
-KEPT_VECTORS = 20_000
-"""Texts whose vectors are remembered in the process: 30 MB. A benchmark asks about the same passages again and again."""
 
 
 class Row(TypedDict):
@@ -50,41 +44,19 @@ class Standing(TypedDict, total=False):
 def rerank(question: str, passages: Sequence[Row]) -> tuple[list[int], bool]:
     """Places in `passages`, the chosen context first, and whether the question is contested.
 
-    Raises ConfigError if the standing file can't be used, and BackendError if vectors are wanted and can't be made.
+    Raises ConfigError if the standing file can't be used.
     """
     standing = _standing()
-    candidates = [
-        _candidate(row, vector, standing.get(row["publisher"], {}))
-        for row, vector in zip(passages, _vectors(passages), strict=True)
-    ]
-    ranking = rank(question, candidates)
+    ranking = rank(question, [_candidate(row, standing.get(row["publisher"], {})) for row in passages])
     return [ranked.index for ranked in ranking.passages], bool(ranking.contested)
 
 
-def _vectors(passages: Sequence[Row]) -> Sequence[Vector]:
-    """The vectors as given, or all made here where one is missing: those of two models can't be compared."""
-    given = [row.get("emb") for row in passages]
-    whole = [vector for vector in given if vector is not None]
-    return whole if len(whole) == len(given) else [_embedded(row["text"]) for row in passages]
-
-
-@lru_cache(maxsize=KEPT_VECTORS)
-def _embedded(text: str) -> Vector:
-    vector: Vector = _embedder().embed([text])[0]
-    return vector
-
-
-@lru_cache(maxsize=1)
-def _embedder() -> Embedder:
-    return open_embedder()
-
-
-def _candidate(row: Row, vector: Vector, standing: Standing) -> Candidate:
+def _candidate(row: Row, standing: Standing) -> Candidate:
     return Candidate(
         row["text"],
         row["publisher"],
         float(row["relevance"]),
-        vector,
+        row.get("emb"),
         trust=float(standing.get("trust", 1.0)),
         probation=bool(standing.get("probation", False)),
         owner=standing.get("owner"),
