@@ -6,7 +6,8 @@ Needs the shared evaluation data (TRUSTRAG_SHARED) with its bench/poisonbench.py
 the adapter for outside benchmarks as it stands: all keys equal, once without the benchmark's vectors, and with the keys
 M, M0, M1 and M2 on probation. A cell is p@5 / any poison / attacker-majority / correct-majority / gold kept, and the share
 that was called contested. Below each tier stands how all keys equal differs from each other column, paired by question,
-with 95% intervals. Some tiers are taken again with the retriever's cap of four passages a source, T8 with it alone.
+with 95% intervals. Some tiers are taken again with the retriever's cap of four passages a source, T8 with it alone. At
+last each quarter of the honest publishers is on probation in turn: what probation costs them on clean questions.
 """
 
 import argparse
@@ -14,11 +15,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from tests.robustness.ablation import NEW, poisonbench
 from trustrag.redteam.adapter import STANDING, rerank
@@ -51,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name} {tier}{f', cap {cap}' if cap else ''}: " + " | ".join(map(shown, found.items())))
             for line in differences(found):
                 print(f"    {line}", flush=True)
+        if "clean" in tiers:
+            print(f"{name} clean, a quarter of the honest publishers on probation: {newcomers(bench, name)}")
     return 0
 
 
@@ -62,7 +68,7 @@ def columns(
         yield peer, bench.run(name, tier, peer, bench.BASELINES[peer], cap)
     yield EQUAL, bench.run(name, tier, EQUAL, adapter(vectors=True), cap)
     yield "no vectors given", bench.run(name, tier, "texts", adapter(vectors=False), cap)
-    with probation():
+    with probation(NEW):
         yield PROBATION, bench.run(name, tier, PROBATION, adapter(vectors=True), cap)
 
 
@@ -73,16 +79,27 @@ def adapter(*, vectors: bool) -> Rerank:
 
 
 @contextmanager
-def probation() -> Iterator[None]:
-    """The keys that poisonbench calls new are on probation, by the file that the adapter reads."""
+def probation(keys: Collection[str]) -> Iterator[None]:
+    """These keys are on probation, by the file that the adapter reads."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "standing.json"
-        file.write_text(json.dumps({key: {"probation": True} for key in NEW}), encoding="utf-8")
+        file.write_text(json.dumps({key: {"probation": True} for key in keys}), encoding="utf-8")
         os.environ[STANDING] = str(file)
         try:
             yield
         finally:
             del os.environ[STANDING]
+
+
+def newcomers(bench: ModuleType, name: str) -> str:
+    """Correct-majority and gold of clean questions, each quarter of the publishers in turn, and their means."""
+    publishers = [who for who, _ in Counter(doc.pub for doc in bench.benign(name)).most_common()]
+    found = []
+    for quarter in range(4):
+        with probation(publishers[quarter::4]):
+            clean = bench.run(name, "clean", PROBATION, adapter(vectors=True))
+        found.append([clean[measure][0] for measure in ("cor", "gold")])
+    return ", ".join(f"{cor:.2f} / {gold:.2f}" for cor, gold in [*found, np.mean(found, axis=0)])
 
 
 def shown(column: tuple[str, Mapping[str, Any]]) -> str:
