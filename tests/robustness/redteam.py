@@ -84,7 +84,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path)
     parser.add_argument("--fail-above", type=float)
-    return parser.parse_args(argv)
+    asked = parser.parse_args(argv)
+    for path in (asked.corpus, asked.ramdocs, asked.questions):
+        if path is not None and not path.is_file():
+            parser.error(f"{path} is not there: name the shared data in TRUSTRAG_SHARED, or another file")
+    return asked
 
 
 @contextmanager
