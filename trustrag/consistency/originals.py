@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trustrag.consistency.likeness import Passage
-from trustrag.consistency.reading import read
+from trustrag.consistency.reading import read, runs
 
 TAKEN = 0.6
 """Share of a sentence's five-word runs that stand in an earlier text from which it is taken from there."""
@@ -37,12 +37,15 @@ def _before(other: Passage, passage: Passage) -> bool:
 
 
 def _without(passage: Passage, earlier: set[int]) -> Passage:
-    own = []
-    for sentence in read(passage.text).sentences:
-        runs = read(sentence).shingles
-        if not runs or len(runs & earlier) < TAKEN * len(runs):
-            own.append(sentence)
+    reading, own = read(passage.text), []
+    said: list[list[str]] = [[] for _ in reading.sentences]
+    for word, sentence in zip(reading.words, reading.sentence_of, strict=True):
+        said[sentence].append(word.lower())
+    for written, words in zip(reading.sentences, said, strict=True):
+        mine = runs(words)
+        if not mine or len(mine & earlier) < TAKEN * len(mine):
+            own.append(written)
     text = " ".join(own)
-    if not read(text).terms or len(own) == len(read(passage.text).sentences):
+    if len(own) == len(reading.sentences) or not read(text).terms:
         return passage
     return replace(passage, text=text, vector=None)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 TOKEN = re.compile(r"[^\W\d_]+(?:['’.&-][^\W\d_]+)*|\d+(?:[.,:]\d+)*")
 SENTENCE_END = re.compile(
@@ -125,6 +126,42 @@ def _end(word: str) -> str:
     return word
 
 
+class Token(NamedTuple):
+    """What a word says by itself: `kind` is the empty string where it is no value."""
+
+    lower: str
+    root: str
+    form: str
+    kind: str
+
+
+@lru_cache(maxsize=65_536)
+def token(word: str) -> Token:
+    """A word as written, looked up once for all texts that hold it."""
+    lower = word.lower()
+    root, form = "" if lower in STOPWORDS else stem(lower), normal(lower)
+    if form[0].isdigit():
+        kind = DATE if _YEAR.fullmatch(lower) else NUMBER
+    elif lower in _MONTHS and word[0].isupper():
+        kind = DATE
+    elif not root or len(word) == 1:
+        kind = ""
+    elif word[0].isupper():
+        kind = NAME
+    else:
+        kind = _term(lower)
+    return Token(lower, root, form, kind)
+
+
+def _term(lower: str) -> str:
+    return "" if lower.endswith(("ly", "ed", "ing")) else TERM
+
+
+def runs(lower: Sequence[str]) -> frozenset[int]:
+    """The runs of five lower-case words, each as a hash that holds in this process only."""
+    return frozenset(map(hash, zip(*(lower[i:] for i in range(SHINGLE)), strict=False)))
+
+
 @lru_cache(maxsize=2_048)
 def read(text: str) -> Reading:
     """Read a text. Pure; at most `MAX_TOKENS` tokens are looked at."""
@@ -144,23 +181,19 @@ def read(text: str) -> Reading:
         sentence_of.append(sentence)
     edges = [0, *breaks, len(text)]
     sentences = tuple(text[a:b].strip() for a, b in pairwise(edges))
-    lower = [word.lower() for word in words]
-    roots = tuple("" if word in STOPWORDS else stem(word) for word in lower)
-    content = [root for root in roots if root]
-    shingles = frozenset(hash(run) for run in zip(*(lower[i:] for i in range(SHINGLE)), strict=False))
-    values = tuple(value for value in _values(words, roots, sentence_of) if value.place not in notes)
-    said = frozenset(content) | {normal(word) for word in lower}
+    tokens = [token(word) for word in words]
+    content = [one.root for one in tokens if one.root]
     return Reading(
         digest_of(text),
         tuple(words),
-        roots,
+        tuple(one.root for one in tokens),
         tuple(sentence_of),
         sentences,
         frozenset(content),
         " ".join(content),
-        shingles,
-        values,
-        said,
+        runs([one.lower for one in tokens]),
+        tuple(value for value in _values(words, tokens, sentence_of) if value.place not in notes),
+        frozenset(content) | {one.form for one in tokens},
     )
 
 
@@ -171,21 +204,13 @@ def normal(word: str) -> str:
     return _NUMBERS.get(word) or ("" if word in STOPWORDS else stem(word)) or word
 
 
-def _values(words: Sequence[str], roots: Sequence[str], sentence_of: Sequence[int]) -> Iterator[Value]:
+def _values(words: Sequence[str], tokens: Sequence[Token], sentence_of: Sequence[int]) -> Iterator[Value]:
     small = {word for word in words if word[0].islower()}
-    for place, word in enumerate(words):
-        lower = word.lower()
-        form = normal(lower)
-        if form[0].isdigit():
-            yield Value(form, DATE if _YEAR.fullmatch(lower) else NUMBER, place)
-        elif lower in _MONTHS and word[0].isupper():
-            yield Value(form, DATE, place)
-        elif roots[place] and len(word) > 1:
-            opens = place == 0 or sentence_of[place] != sentence_of[place - 1]
-            if word[0].isupper() and not (opens and _common(place, words, small)):
-                yield Value(form, NAME, place)
-            elif not lower.endswith(("ly", "ed", "ing")):
-                yield Value(form, TERM, place)
+    for place, (lower, _, form, kind) in enumerate(tokens):
+        if kind == NAME and (place == 0 or sentence_of[place] != sentence_of[place - 1]):
+            kind = _term(lower) if _common(place, words, small) else NAME
+        if kind:
+            yield Value(form, kind, place)
 
 
 def _common(place: int, words: Sequence[str], small: Collection[str]) -> bool:
