@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 TOKEN = re.compile(r"[^\W\d_]+(?:['’.&-][^\W\d_]+)*|\d+(?:[.,:]\d+)*")
@@ -55,8 +55,7 @@ _MONTHS = frozenset(
 _YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A word that may answer a question: its normal form, its kind, and the place of its token in the text."""
 
     form: str
@@ -170,12 +169,11 @@ def read(text: str) -> Reading:
     sentence_of: list[int] = []
     notes: set[int] = set()
     sentence = 0
-    for match in TOKEN.finditer(text):
-        if len(words) == MAX_TOKENS:
-            break
-        while sentence < len(breaks) and match.start() >= breaks[sentence]:
+    for match in islice(TOKEN.finditer(text), MAX_TOKENS):
+        start, end = match.span()
+        while sentence < len(breaks) and start >= breaks[sentence]:
             sentence += 1
-        if text[match.start() - 1 : match.start()] == "[" and text[match.end() : match.end() + 1] == "]":
+        if start and text[start - 1] == "[" and text[end : end + 1] == "]":
             notes.add(len(words))
         words.append(match.group())
         sentence_of.append(sentence)
