@@ -80,6 +80,48 @@ def test_the_same_text_with_the_true_value_does_not_conflict(judge: Judge) -> No
     assert any({finding.a, finding.b} == {0, 1} and finding.agreement >= 0.5 for finding in found)
 
 
+class Saying:
+    """A chat model that says one thing of the passage that holds 24, and another of the one that holds 23."""
+
+    def __init__(self, of_the_lie: str, of_the_page: str) -> None:
+        self.said = {"24": of_the_lie, "23": of_the_page}
+
+    def invoke(self, input: str) -> str:
+        passage = input.split("Passage:\n")[1].split("\n\nQuestion:")[0]
+        return next((said for number, said in self.said.items() if number in passage), "NONE")
+
+
+@pytest.mark.parametrize(
+    ("of_the_lie", "of_the_page", "conflict"),
+    [
+        ("24", "23", True),
+        ("twenty-four: 24 episodes are in season 4", "23 episodes of Harbour Watch", True),
+        ("25", "23", False),
+        ("24", "twelve", False),
+        ("television", "October 2015", True),
+        ("fourth season", "October 2015", False),
+        ("how many episodes are in season 4", "23", False),
+        ("NONE", "23", False),
+    ],
+    ids=[
+        "two values",
+        "in sentences",
+        "made up",
+        "made up too",
+        "two things",
+        "held by both",
+        "the question",
+        "none",
+    ],
+)
+def test_an_answer_counts_where_its_own_passage_alone_holds_it(
+    of_the_lie: str, of_the_page: str, conflict: bool
+) -> None:
+    judge = AnswerJudge(Saying(of_the_lie, of_the_page), "saying")
+    found = judge.judge(QUESTION, contest(), falling(8), PairMemory())
+    assert any(one.conflict >= judge.certain for one in found) == conflict
+
+
 def test_the_claims_are_told_as_they_are_written() -> None:
     found = ValueJudge().judge(QUESTION, contest(), falling(8), PairMemory())
     worst = max(found, key=lambda finding: finding.conflict)

@@ -6,7 +6,7 @@ model. All say the same thing of a pair: how far it agrees, how far it contradic
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from trustrag.consistency.changes import changed_values
 from trustrag.consistency.claims import asked_for, claims, covered, mentions, spoken, told
 from trustrag.consistency.likeness import Likeness
 from trustrag.consistency.memory import PairMemory
-from trustrag.consistency.reading import digest_of, read
+from trustrag.consistency.reading import Reading, content, digest_of, read
 from trustrag.consistency.values import Wanted, agreement, answers, want
 from trustrag.errors import BackendError, ConfigError
 
@@ -248,6 +248,11 @@ def _answering(question: str, sentences: Sequence[str]) -> str:
     return max(sentences, key=lambda sentence: len(asked & read(sentence).terms), default="")
 
 
+def _held(words: Collection[str], reading: Reading) -> float:
+    """The share of the words that stand in a passage."""
+    return sum(word in reading.said for word in words) / len(words)
+
+
 class ChatModel(Protocol):
     """Anything with `invoke`: a LangChain chat model, whose answer has a `content`, or one that answers text."""
 
@@ -264,7 +269,10 @@ _NOTHING = re.compile(r"\W*(?:none|no answer|unknown|not (?:stated|given|mention
 
 @dataclass(slots=True)
 class AnswerJudge:
-    """A language model answers the question once for each passage; answers that share no word conflict.
+    """A language model answers the question once for each passage.
+
+    Two answers conflict as far as each stands in its own passage and not in the other one: an answer that was made up, or
+    that both passages hold, contradicts nothing. Words of the question are no part of an answer.
 
     An injected passage can at most spoil its own answer: no passage sees another. Answers are kept by text, question
     and the judge's name, at most `size` of them.
@@ -283,13 +291,18 @@ class AnswerJudge:
         said = {
             i: self._answer(question, " ".join(alike.readings[i].sentences)) for pair in pairs for i in pair
         }
+        asked = content(question)
+        answers = {place: content(answer) - asked for place, answer in said.items()}
         found, together = [], company(alike, relevance)
         for i, j in pairs:
-            if not said[i] or not said[j]:
+            mine, theirs = answers[i], answers[j]
+            if not mine or not theirs:
                 continue
-            mine, theirs = read(said[i]).said, read(said[j]).said
-            shared = len(mine & theirs) / max(1, min(len(mine), len(theirs)))
-            conflict = float(together[i, j]) * (1 - shared)
+            shared = len(mine & theirs) / min(len(mine), len(theirs))
+            here, there = alike.readings[i], alike.readings[j]
+            own = min(_held(mine, here), _held(theirs, there))
+            told = max(shared, _held(mine, there), _held(theirs, here))
+            conflict = float(together[i, j]) * own * (1 - told)
             found.append(Finding(i, j, shared, conflict, said[i], said[j]))
         return found
 

@@ -195,6 +195,12 @@ def read(text: str) -> Reading:
     )
 
 
+def content(text: str) -> set[str]:
+    """Its content words and numbers, in their normal form."""
+    reading = read(text)
+    return {token(word).form for word, root in zip(reading.words, reading.roots, strict=True) if root}
+
+
 def normal(word: str) -> str:
     """The form under which a lower-case number or word is compared: "1,200" is 1200, "seven" is 7."""
     if word[0].isdigit():

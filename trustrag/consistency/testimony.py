@@ -10,7 +10,7 @@ import re
 from typing import Literal, TypeAlias
 
 from trustrag.consistency.changes import Changes, ValueChange, changed_values
-from trustrag.consistency.reading import DATE, NAME, NUMBER, TERM, Reading, normal, read
+from trustrag.consistency.reading import DATE, NAME, NUMBER, TERM, Reading, content, read
 
 Testimony: TypeAlias = Literal["agrees", "differs", "apart"]
 Titles: TypeAlias = tuple[str, str]
@@ -46,12 +46,12 @@ def rivals(mine: str, theirs: str) -> frozenset[str]:
     """Of two texts of which the one `differs` from the other: the words that `theirs` has in place of what `mine` states."""
     mine, theirs = _stating(mine), _stating(theirs)
     found = _contradictions(changed_values(mine, theirs), read(mine), read(theirs))
-    return frozenset[str]().union(*(_words(change.new) - _words(change.old) for change in found))
+    return frozenset[str]().union(*(content(change.new) - content(change.old) for change in found))
 
 
 def of_one_thing(titles: Titles) -> bool:
     """Whether two documents' titles share a word; true where either has none, for then nothing tells."""
-    mine, theirs = map(_words, titles)
+    mine, theirs = map(content, titles)
     return not (mine and theirs) or bool(mine & theirs)
 
 
@@ -65,11 +65,11 @@ def _two_subjects(changes: Changes, titles: Titles) -> bool:
     told = [change.sentence for change in (*changes.values, *changes.words)]
     if any(_is_subject(change, told.count(change.sentence)) for change in changes.values):
         return True
-    mine, theirs = map(_words, titles)
+    mine, theirs = map(content, titles)
     if not (mine and theirs):
         return False
     own, other = mine - theirs, theirs - mine
-    named = any(own & _words(change.old) and other & _words(change.new) for change in changes.values)
+    named = any(own & content(change.old) and other & content(change.new) for change in changes.values)
     return named or any(change.kind != TERM for change in changed_values(*titles).values)
 
 
@@ -123,12 +123,6 @@ def _agree(a: Reading, b: Reading) -> bool:
             if len(about) >= 2 and len(about | exact) > ABOUT and (exact or len(names) >= 2):
                 return True
     return False
-
-
-def _words(text: str) -> set[str]:
-    """Its content words and numbers, in their normal form."""
-    reading = read(text)
-    return {normal(word.lower()) for word, root in zip(reading.words, reading.roots, strict=True) if root}
 
 
 def _forms(reading: Reading, *kinds: str) -> set[str]:
