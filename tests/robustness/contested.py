@@ -1,6 +1,6 @@
 """Is a question called contested for a conflict, and only for one?
 
-    python -m tests.robustness.contested [--sets nq,rtqa,ramdocs] [--judge values|answers|MODEL] [--questions N]
+    python -m tests.robustness.contested [--sets nq,rtqa,ramdocs] [--judge values|answers|MODEL] [--questions N] [--keep FOLDER]
 
 Needs the shared evaluation data (TRUSTRAG_SHARED) with its bench/poisonbench.py. Of every question three lists of twenty
 candidates are ranked: clean; with one text by one new key that states the attacker's answer; and with the very same text,
@@ -8,7 +8,8 @@ the true answer in its place (agree): a judge that flags the last has noticed co
 the questions for which one publisher alone states the truth. Of RAMDocs the lists hold one correct document and one of
 misinformation, or two correct ones of one answer, among the correct documents of the other questions; nothing was set
 on it. Questions of even and odd number are told apart, for constants were set on the even ones. `MODEL` names a
-sentence-transformers CrossEncoder for NLI (hub name or path); `answers` asks SmolLM2-135M.
+sentence-transformers CrossEncoder for NLI (hub name or path); `answers` asks SmolLM2-135M, two seconds a passage, and `--keep`
+keeps what it answered.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from types import ModuleType
 import numpy as np
 
 from tests.robustness.ablation import poisonbench
+from tests.robustness.remembering import Remembering
 from trustrag.consistency import AnswerJudge, Judge, ValueJudge, open_entailment_judge
 from trustrag.redteam.reader import SmolReader
 from trustrag.retrieval.ranking import Candidate, rerank
@@ -53,8 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--judge", default="values")
     parser.add_argument("--questions", type=int, default=500, help="at most so many of a set")
     parser.add_argument("--no-vectors", action="store_true")
+    parser.add_argument("--keep", type=Path)
     asked = parser.parse_args(argv)
-    bench, judge = poisonbench(), judge_of(asked.judge)
+    bench, judge = poisonbench(), judge_of(asked.judge, asked.keep)
     for name in asked.sets.split(","):
         cases = list(ramdocs(bench) if name == "ramdocs" else poisoned(bench, name))[: asked.questions]
         found = [flags(case, judge, vectors=not asked.no_vectors) for case in cases]
@@ -63,12 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def judge_of(name: str) -> Judge:
-    """A judge by name."""
+def judge_of(name: str, keep: Path | None = None) -> Judge:
+    """A judge by name. What a model answers is kept in the folder."""
     if name == "values":
         return ValueJudge()
     if name == "answers":
-        return AnswerJudge(SmolReader(max_tokens=16), "smollm2-135m")
+        return AnswerJudge(Remembering(SmolReader(max_tokens=16), keep), "smollm2-135m")
     return open_entailment_judge(name)
 
 

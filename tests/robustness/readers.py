@@ -9,7 +9,6 @@ each other defence on the same questions, with 95% intervals. An answer takes fi
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TypeAlias
 
 from tests.robustness.ablation import poisonbench
 from tests.robustness.redteam import build, placed, tell
+from tests.robustness.remembering import Remembering
 from trustrag.redteam.attacks import select
 from trustrag.redteam.campaign import Question
 from trustrag.redteam.metrics import interval, paired, states
@@ -55,26 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in differences(said):
                 print(f"    {line}", flush=True)
     return 0
-
-
-class Remembering:
-    """A greedy reader that is never asked the same twice: answers are kept in a file of the folder, where there is one."""
-
-    def __init__(self, reader: Reader, folder: Path | None) -> None:
-        self._reader = reader
-        self._file = None if folder is None else folder / "answers.jsonl"
-        self._known: dict[str, str] = {}
-        if self._file is not None and self._file.exists():
-            self._known = dict(map(json.loads, self._file.read_text(encoding="utf-8").splitlines()))
-
-    def invoke(self, input: str, /) -> str:
-        """See `Reader`."""
-        if input not in self._known:
-            self._known[input] = str(self._reader.invoke(input))
-            if self._file is not None:
-                with self._file.open("a", encoding="utf-8") as kept:
-                    kept.write(json.dumps([input, self._known[input]]) + "\n")
-        return self._known[input]
 
 
 def through_workspace(
