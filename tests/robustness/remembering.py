@@ -27,5 +27,5 @@ class Remembering:
             if self._file is not None:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 with self._file.open("a", encoding="utf-8") as kept:
-                    kept.write(json.dumps([input, self._known[input]]) + "\n")
+                    kept.write("\n" + json.dumps([input, self._known[input]]))
         return self._known[input]
