@@ -275,12 +275,13 @@ class AnswerJudge:
     that both passages hold, contradicts nothing. Words of the question are no part of an answer.
 
     An injected passage can at most spoil its own answer: no passage sees another. Answers are kept by text, question
-    and the judge's name, at most `size` of them.
+    and the judge's name, at most `size` of them. With `certain` as it is, the small model that it was measured with calls .15
+    of clean questions contested (docs/robustness.md).
     """
 
     model: ChatModel
     name: str
-    certain: float = 0.05
+    certain: float = 0.065
     size: int = 10_000
     _kept: dict[tuple[str, str], str] | None = None
 
