@@ -1,6 +1,6 @@
 """Is a question called contested for a conflict, and only for one?
 
-    python -m tests.robustness.contested [--sets nq,rtqa,ramdocs] [--judge values|answers|MODEL] [--questions N] [--keep FOLDER]
+    python -m tests.robustness.contested [--sets nq,rtqa,ramdocs] [--judge values|answers|MODEL] [--questions N] [--cap 4] [--keep FOLDER]
 
 Needs the shared evaluation data (TRUSTRAG_SHARED) with its bench/poisonbench.py. Of every question three lists of twenty
 candidates are ranked: clean; with one text by one new key that states the attacker's answer; and with the very same text,
@@ -55,11 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--judge", default="values")
     parser.add_argument("--questions", type=int, default=500, help="at most so many of a set")
     parser.add_argument("--no-vectors", action="store_true")
+    parser.add_argument("--cap", type=int, help="candidates of a source, as the retriever draws them")
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args(argv)
     bench, judge = poisonbench(), judge_of(asked.judge, asked.keep)
     for name in asked.sets.split(","):
-        cases = list(ramdocs(bench) if name == "ramdocs" else poisoned(bench, name))[: asked.questions]
+        cases = list(ramdocs(bench) if name == "ramdocs" else poisoned(bench, name, asked.cap))[
+            : asked.questions
+        ]
         found = [flags(case, judge, vectors=not asked.no_vectors) for case in cases]
         for label, half in (("all", (0, 1)), ("even", (0,)), ("odd", (1,))):
             print(f"{name:8s} {label:5s} {table(cases, found, half)}", flush=True)
@@ -75,9 +78,9 @@ def judge_of(name: str, keep: Path | None = None) -> Judge:
     return open_entailment_judge(name)
 
 
-def poisoned(bench: ModuleType, name: str) -> Iterator[Case]:
+def poisoned(bench: ModuleType, name: str, cap: int | None) -> Iterator[Case]:
     """poisonbench's questions, the first attack text of each, and that text with the true answer in it."""
-    questions, usable, clean = bench.candidates(name, "clean", None)
+    questions, usable, clean = bench.candidates(name, "clean", cap)
     lies = [str(question["attack_texts"][0]) for question in questions]
     truths = [
         re.sub(
