@@ -1,6 +1,7 @@
 """Is a question called contested for a conflict, and only for one?
 
-    python -m tests.robustness.contested [--sets nq,rtqa,ramdocs] [--judge values|answers|MODEL] [--questions N] [--cap 4] [--keep FOLDER]
+    python -m tests.robustness.contested [--sets nq,rtqa,ramdocs] [--cap 4] [--questions N]
+                                         [--judge values|answers|MODEL] [--keep FOLDER]
 
 Needs the shared evaluation data (TRUSTRAG_SHARED) with its bench/poisonbench.py. Of every question three lists of twenty
 candidates are ranked: clean; with one text by one new key that states the attacker's answer; and with the very same text,
