@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustrag.files import locked, make_folder, write_whole
+from trustrag.files import locked, make_folder, stamp_of, write_whole
 
 
 @given(before=st.binary(max_size=64), after=st.binary(max_size=64))
@@ -72,3 +72,16 @@ def test_a_file_that_cannot_be_written_is_named_and_not_its_draft(tmp_path: Path
     with pytest.raises(FileNotFoundError) as caught:
         write_whole(path, b"{}")
     assert caught.value.filename == str(path)
+
+
+def test_a_stamp_tells_a_file_that_was_put_back_from_itself(tmp_path: Path) -> None:
+    file, kept = tmp_path / "file", tmp_path / "kept"
+    assert stamp_of(file) is None
+    file.write_bytes(b"old")
+    os.link(file, kept)
+    before, was = stamp_of(file), file.stat()
+    assert before == stamp_of(file)
+    file.unlink()
+    os.replace(kept, file)
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (was.st_ino, was.st_mtime_ns)
+    assert stamp_of(file) != before

@@ -41,6 +41,19 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = T
     _flush_folder(path.parent)
 
 
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """What differs once a file was replaced or changed; None where it is not there.
+
+    The system's own time of the last change is part of it (POSIX st_ctim), which nobody sets: whoever puts an older file back
+    in the same inode, with its size and time, would otherwise keep a reader from ever looking again.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def make_folder(path: Path, *, mode: int = 0o755) -> None:
     """The folder with its parents; the last one gets these permission bits when it is made here."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -144,6 +145,27 @@ def test_policy_of_before_a_revocation(scene: Scene) -> None:
         operator.keys.revoke(key_of(scene, "source wiki"), reason="stolen")
         shutil.rmtree(scene.folder / "keys")
         shutil.copytree(scene.root / "before", scene.folder / "keys")
+        scene.fails(StaleError, "ROLLBACK", lambda: reader.search("logs"))
+    scene.refuses_store(Refusal.ROLLBACK)
+
+
+@attack(
+    "the same, with the file by which a reader notices a change: its very inode, size and time",
+    "the system's own time of its last change is looked at, too",
+)
+def test_policy_of_before_in_the_same_inode(scene: Scene) -> None:
+    timestamp = scene.folder / "keys" / "metadata" / "timestamp.json"
+    shutil.copytree(scene.folder / "keys", scene.root / "before")
+    os.link(timestamp, scene.root / "kept")
+    was = timestamp.stat()
+    with scene.open() as reader, scene.open() as operator:
+        reader.search("logs")
+        operator.keys.revoke(key_of(scene, "source wiki"), reason="stolen")
+        shutil.rmtree(scene.folder / "keys")
+        shutil.copytree(scene.root / "before", scene.folder / "keys")
+        os.replace(scene.root / "kept", timestamp)
+        now = timestamp.stat()
+        assert (now.st_ino, now.st_size, now.st_mtime_ns) == (was.st_ino, was.st_size, was.st_mtime_ns)
         scene.fails(StaleError, "ROLLBACK", lambda: reader.search("logs"))
     scene.refuses_store(Refusal.ROLLBACK)
 

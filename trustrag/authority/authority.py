@@ -23,6 +23,7 @@ from trustrag.errors import (
     NotFoundError,
     Refusal,
 )
+from trustrag.files import stamp_of
 from trustrag.keyring import UNSAID, Keyring, SeenState, UserState, chosen_passphrase
 from trustrag.provenance.keys import PublicKey, Signer
 from trustrag.provenance.names import check_segment
@@ -493,8 +494,4 @@ def _role(signer: Signer) -> Role:
 
 def _stamp(keys_folder: Path) -> object:
     """What changes when the trust root does: `timestamp.json` is replaced, last of all, by every writer."""
-    try:
-        found = (keys_folder / "metadata" / "timestamp.json").stat()
-    except OSError:
-        return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
+    return stamp_of(keys_folder / "metadata" / "timestamp.json")

@@ -21,6 +21,7 @@ from trustrag.errors import (
     Refusal,
     TrustragError,
 )
+from trustrag.files import stamp_of
 from trustrag.provenance.canonical import Metadata, parse_metadata
 from trustrag.provenance.checkpoint import Checkpoint, Note
 from trustrag.provenance.envelope import Envelope
@@ -104,7 +105,7 @@ class PublishedStore:
 
     def _stamp(self) -> object:
         """What changes with the checkpoints: they are replaced, last of all, by every publication."""
-        return _stamp(self.folder / CHECKPOINT), _stamp(self.folder / PENDING)
+        return stamp_of(self.folder / CHECKPOINT), stamp_of(self.folder / PENDING)
 
     def _read(self, before: Standing | None) -> "PublishedView":
         note = self._files.read(CHECKPOINT, MAX_CHECKPOINT)
@@ -328,14 +329,6 @@ class Numbered:
     """See `stored.Sealed`."""
 
     version: int
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _keep(kept: "OrderedDict[_K, _V]", key: _K, value: _V, most: int) -> _V:
