@@ -180,18 +180,18 @@ def read(text: str) -> Reading:
     edges = [0, *breaks, len(text)]
     sentences = tuple(text[a:b].strip() for a, b in pairwise(edges))
     tokens = [token(word) for word in words]
-    content = [one.root for one in tokens if one.root]
+    stems = [one.root for one in tokens if one.root]
     return Reading(
         digest_of(text),
         tuple(words),
         tuple(one.root for one in tokens),
         tuple(sentence_of),
         sentences,
-        frozenset(content),
-        " ".join(content),
+        frozenset(stems),
+        " ".join(stems),
         runs([one.lower for one in tokens]),
         tuple(value for value in _values(words, tokens, sentence_of) if value.place not in notes),
-        frozenset(content) | {one.form for one in tokens},
+        frozenset(stems) | {one.form for one in tokens},
     )
 
 

@@ -258,7 +258,7 @@ class Policy:
             }
         )
 
-    # Remembered by its very bytes: one that names two thousand sources takes 0.3 s, and each write opens it three times.
+    # Remembered by its very bytes: each write opens it several times, and with two thousand sources that was most of a write.
     @classmethod
     @lru_cache(maxsize=4)
     def parse(cls, data: bytes) -> "Policy":
